@@ -1,0 +1,47 @@
+import type { Bytes } from "../bytes/bytes.ts";
+import type { ByteRange } from "./byte_store.ts";
+import type { Digest } from "./digest.ts";
+
+/** One piece of a blob, itself a blob: its digest and its length in bytes. */
+export interface ChunkMeta {
+  readonly digest: Digest;
+  readonly size: number;
+}
+
+/** A blob that is there, opened for reading: an iterable of its bytes in order. */
+export interface BlobReader extends AsyncIterable<Bytes> {
+  /** Length of the whole blob in bytes, whatever range was asked for. */
+  readonly size: number;
+  /** All bytes asked for, in one array. */
+  bytes(): Promise<Bytes>;
+}
+
+/**
+ * Blobs (file contents) under their BLAKE3 digest.
+ *
+ * - What is read is what the digest names: bytes that are not end the read with a `DamageError`, before any of the
+ *   damaged chunk is delivered.
+ * - A chunk of a blob is a blob: `has`, `open` and `chunks` take its digest.
+ * - Pieces delivered are at most 512 KiB and are only to be read, not written; they stay valid.
+ * - Putting a blob that is there already is fine and writes nothing.
+ */
+export interface BlobService {
+  /** Whether the blob is there, whole. The empty blob is absent until it was put, like any other. */
+  has(digest: Digest): Promise<boolean>;
+  /**
+   * Opens a blob, or those bytes of it that the range covers (end clamped). `undefined`: it is not there.
+   * Ending the iteration early releases what it held.
+   */
+  open(digest: Digest, options?: { range?: ByteRange }): Promise<BlobReader | undefined>;
+  /**
+   * Stores a blob and resolves to its digest and length once it is durable. Bytes given at once are read before the
+   * call returns its promise; a stream is read at the pace of the store. If the source throws, so does `put`, and
+   * no blob is visible (chunks of it may be).
+   */
+  put(source: Bytes | AsyncIterable<Bytes>): Promise<ChunkMeta>;
+  /**
+   * The chunks of a blob in order, sizes summing to the blob's; a blob of one chunk lists itself, the empty blob
+   * lists nothing. `undefined`: it is not there.
+   */
+  chunks(digest: Digest): Promise<readonly ChunkMeta[] | undefined>;
+}

@@ -1,0 +1,54 @@
+import type { Bytes } from "../bytes/bytes.ts";
+
+/** Bytes `start` (included) to `end` (not included), counted from 0. */
+export interface ByteRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The longest value a ByteStore takes, in bytes: 4 MiB. */
+export const MAX_VALUE_LENGTH = 4 * 1024 * 1024;
+
+/** The longest key, in characters. */
+export const MAX_KEY_LENGTH = 512;
+
+/**
+ * What an adapter provides: values under keys. It is the only thing a platform has to offer to become a home.
+ *
+ * - A key is 1 to {@link MAX_KEY_LENGTH} characters from `!` to `~`; it means nothing to the store. Any two different
+ *   keys name different values, also `a` and `a/b`, also `a` and `A`. Another key is a `TypeError`.
+ * - A value is 0 to {@link MAX_VALUE_LENGTH} bytes; a longer one is a `LimitError` and nothing is written. There are
+ *   no half-written values: a reader sees the old one, the new one, or none.
+ * - The caller owns the bytes it passes and may reuse them once the call has returned its promise; the bytes it gets
+ *   are its own.
+ * - Absence is `undefined`, never an exception.
+ * - All methods may be called concurrently. Adapters group concurrent `put`s into one transaction, so callers get
+ *   speed from concurrency.
+ * - A call that rejects has changed nothing, except that a rejected `put` may have been stored whole. No room is a
+ *   `StoreFullError`.
+ */
+export interface ByteStore extends AsyncDisposable {
+  /** The value, or those of its bytes that the range covers (the end is clamped, a start beyond it gives none). */
+  get(key: string, range?: ByteRange): Promise<Bytes | undefined>;
+  /** Whether there is a value, without reading it. */
+  has(key: string): Promise<boolean>;
+  /** Stores the value, replacing another. Resolved means durable: it outlives a crash of process or machine. */
+  put(key: string, value: Bytes): Promise<void>;
+  /** Removes the value. Absent already is fine. Resolved means durable. */
+  delete(key: string): Promise<void>;
+  /**
+   * Keys that begin with `prefix` (all for `""`), in byte order, read lazily. Keys that come or go meanwhile may or
+   * may not be among them; every other key is, once. Ending the loop early releases what it held.
+   */
+  list(prefix: string): AsyncIterable<string>;
+  /**
+   * Atomic change of one value by the platform's compare-and-set. `change` gets the value (`undefined`: absent) and
+   * returns the new one, `undefined` to remove it, or the very bytes it got to leave it as it is. It may be called
+   * again when another writer was faster, so it must only compute; what it throws is thrown, and nothing changes.
+   * Resolves to the value that stands now.
+   */
+  update(
+    key: string,
+    change: (current: Bytes | undefined) => Bytes | undefined,
+  ): Promise<Bytes | undefined>;
+}
