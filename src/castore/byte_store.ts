@@ -1,3 +1,4 @@
+import { LimitError } from "../errors.ts";
 import type { Bytes } from "../bytes/bytes.ts";
 
 /** Bytes `start` (included) to `end` (not included), counted from 0. */
@@ -51,4 +52,25 @@ export interface ByteStore extends AsyncDisposable {
     key: string,
     change: (current: Bytes | undefined) => Bytes | undefined,
   ): Promise<Bytes | undefined>;
+}
+
+/** Throws `TypeError` unless the key is one the contract allows. For adapters. */
+export function checkKey(key: string): void {
+  if (key.length < 1 || key.length > MAX_KEY_LENGTH || !/^[!-~]+$/.test(key)) {
+    throw new TypeError(
+      `Cannot use the key ${
+        JSON.stringify(key.slice(0, 80))
+      }: want 1 to ${MAX_KEY_LENGTH} characters from ! to ~`,
+    );
+  }
+}
+
+/** Throws `LimitError` for a value that is too long. For adapters. */
+export function checkValue(value: Uint8Array): void {
+  if (value.length > MAX_VALUE_LENGTH) {
+    throw new LimitError(
+      MAX_VALUE_LENGTH,
+      `Cannot store a value of ${value.length} bytes: at most ${MAX_VALUE_LENGTH}`,
+    );
+  }
 }

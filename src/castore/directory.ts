@@ -183,7 +183,7 @@ function varintLength(value: number | bigint): number {
 }
 
 /**
- * Reads a canonical encoding. Names and targets are copies. Throws {@link FormatError} for anything but the
+ * Reads a canonical encoding. Names, digests and targets are views of it, so it must not change any more. Throws {@link FormatError} for anything but the
  * canonical encoding of a lawful Directory, and for a file of 2^53 bytes or more.
  */
 export function decodeDirectory(bytes: Bytes): Directory {
@@ -234,8 +234,8 @@ function decodeItem(tag: number, bytes: Bytes, start: number, end: number): Dire
     if (field === 0x0a || field === 0x12) {
       const value = lengthDelimited(bytes, at, end);
       at = value.end;
-      if (field === 0x0a) name = bytes.slice(value.start, value.end);
-      else payload = bytes.slice(value.start, value.end);
+      if (field === 0x0a) name = bytes.subarray(value.start, value.end);
+      else payload = bytes.subarray(value.start, value.end);
     } else if ((field === 0x18 && tag !== 0x1a) || (field === 0x20 && tag === 0x12)) {
       const value = varint(bytes, at, end);
       at = value.end;

@@ -1,6 +1,12 @@
 import type { Digest } from "./digest.ts";
 import type { Directory } from "./directory.ts";
 
+/** A Directory and its name. */
+export interface NamedDirectory {
+  readonly digest: Digest;
+  readonly directory: Directory;
+}
+
 /**
  * Directories under the BLAKE3 digest of their canonical encoding.
  *
@@ -14,7 +20,7 @@ export interface DirectoryService {
    * The Directory and all below it: root first, each only after one that refers to it, each distinct one once.
    * Nothing at all if the root is not there; a `MissingError` at the place where a descendant is not.
    */
-  getClosure(root: Digest): AsyncIterable<Directory>;
+  getClosure(root: Digest): AsyncIterable<NamedDirectory>;
   /**
    * Stores a closure given leaves first: every child a Directory refers to comes before it in the same closure, sizes
    * follow one of the two rules throughout, and all are connected to the last one, the root. Resolves to the

@@ -1,3 +1,4 @@
+/** What a hash looks like to the rest of firn: a hasher in progress, and where hashers come from. */
 import type { Bytes } from "../bytes/bytes.ts";
 
 /** A hash in progress. */
@@ -13,7 +14,8 @@ export type HashName = "md5" | "sha1" | "sha256" | "sha512";
 
 /** Where hashes come from: the portable ones of `hash/hashes.ts`, or a platform's faster ones, handed in. */
 export interface HashProvider {
-  create(name: HashName): Hasher;
+  /** Starts a hash; any number may be under way at once. */
+  create(name: HashName): Promise<Hasher>;
 }
 
 /** Bytes in a digest of each hash. */

@@ -1,0 +1,67 @@
+/**
+ * firn: a Nix store as content-addressed files and folders, wherever JavaScript runs.
+ *
+ * As a program, `deno run -A mod.ts serve` is the server. As a library, this module is the portable core:
+ *
+ * ```ts
+ * import { ingestNar, narLayout, openMemory, portableHashes, renderNar, servicesOver } from "./mod.ts";
+ *
+ * const services = servicesOver({ names: openMemory(), bytes: openMemory() });
+ * const symlink = Uint8Array.fromHex(
+ *   "0d000000000000006e69782d617263686976652d31000000010000000000000028000000000000000400000000000000747970650000" +
+ *     "0000070000000000000073796d6c696e6b0006000000000000007461726765740000010000000000000061000000000000000100" +
+ *     "0000000000002900000000000000",
+ * );
+ * const { node, narSize } = await ingestNar([symlink], { ...services, hashes: portableHashes });
+ * const layout = await narLayout(node, services.directories);
+ * for await (const piece of renderNar(layout, services.blobs)) console.log(piece.length, narSize);
+ * ```
+ *
+ * @module
+ */
+export * from "./src/errors.ts";
+export type { Bytes } from "./src/bytes/bytes.ts";
+export { Budget } from "./src/bytes/budget.ts";
+export type { ByteSource } from "./src/bytes/streams.ts";
+export * from "./src/bytes/nixbase32.ts";
+export type { Hasher, HashName, HashProvider } from "./src/hash/hasher.ts";
+export { blake3, createBlake3 } from "./src/hash/blake3.ts";
+export { portableHashes } from "./src/hash/hashes.ts";
+export * from "./src/nar/parser.ts";
+export { readNar } from "./src/nar/reader.ts";
+export { writeNar } from "./src/nar/writer.ts";
+export * from "./src/nar/listing.ts";
+export * from "./src/nix/store_path.ts";
+export * from "./src/nix/nar_info.ts";
+export * from "./src/nix/cache_info.ts";
+export * from "./src/nix/content_address.ts";
+export * from "./src/nix/fingerprint.ts";
+export * from "./src/nix/signature.ts";
+export * from "./src/nix/references.ts";
+export * from "./src/castore/byte_store.ts";
+export type * from "./src/castore/blob_service.ts";
+export * from "./src/castore/digest.ts";
+export * from "./src/castore/directory.ts";
+export type * from "./src/castore/directory_service.ts";
+export type * from "./src/castore/node.ts";
+export { blobsOver } from "./src/castore/blobs_over.ts";
+export { directoriesOver } from "./src/castore/directories_over.ts";
+export { descend } from "./src/castore/descend.ts";
+export * from "./src/store/codec.ts";
+export { type IngestedNar, ingestNar, type IngestOptions } from "./src/store/ingest_nar.ts";
+export { NarLayout, narLayout } from "./src/store/nar_layout.ts";
+export { renderNar } from "./src/store/render_nar.ts";
+export type { PathInfo } from "./src/store/path_info.ts";
+export type { PathInfoService } from "./src/store/path_info_service.ts";
+export { type Home, type Services, servicesOver } from "./src/store/services.ts";
+export { publish, type PublishOptions } from "./src/store/publish.ts";
+export { receiveNar, type ReceiveOptions } from "./src/store/receive_nar.ts";
+export { openPacked, type PackedParts } from "./src/combinators/packed.ts";
+export { indexOver, type PackIndex } from "./src/combinators/pack_index.ts";
+export { openMemory } from "./src/adapters/memory/memory_store.ts";
+export { createApp, type ServerOptions } from "./src/server/app.ts";
+
+if (import.meta.main) {
+  const { main } = await import("./src/cli/main.ts");
+  Deno.exitCode = await main(Deno.args);
+}

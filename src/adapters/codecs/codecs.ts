@@ -1,0 +1,152 @@
+/**
+ * The codecs of Deno and Node: gzip, brotli and zstd of `node:zlib`, liblzma as WebAssembly for xz, bzip2 and the
+ * writing of xz of our own. Writing bzip2 is left out: there is no sound library that streams.
+ */
+import { readFile } from "node:fs/promises";
+import type { Transform } from "node:stream";
+import { setImmediate } from "node:timers/promises";
+import * as zlib from "node:zlib";
+import { type Bytes, concat } from "../../bytes/bytes.ts";
+import { type ByteSource, iterate } from "../../bytes/streams.ts";
+import { FormatError } from "../../errors.ts";
+import type { Codec, CompressionName } from "../../store/codec.ts";
+import { decompressBzip2 } from "./bzip2.ts";
+import { writeStoredXz } from "./stored_xz.ts";
+import { openXz } from "./xz.ts";
+import { CHUNK_SIZE, runZlib } from "./zlib_stream.ts";
+import { splitFrames } from "./zstd_frames.ts";
+
+type Conversion = (input: AsyncGenerator<Bytes>) => AsyncGenerator<Bytes>;
+
+const { BROTLI_PARAM_QUALITY, BROTLI_PARAM_SIZE_HINT, ZSTD_c_compressionLevel, ZSTD_d_windowLogMax } =
+  zlib.constants;
+
+const WINDOW_LOG_MAX = 27; // 128 MiB
+
+/** Smaller pieces are joined before they are compressed: `node:zlib` takes as long for a tiny one as for these. */
+const JOINED_LENGTH = 64 * 1024;
+
+/** How long a conversion may keep the event loop to itself, in milliseconds. Deno's `node:zlib` works on it too. */
+const TURN = 20;
+
+/** The codecs. `xz` is loaded when it is first wanted. */
+export function openCodecs(): Codec {
+  const decompressors = new Map<CompressionName, Conversion>([
+    ["none", (input) => input],
+    ["xz", openXz(compileLiblzma)],
+    ["zstd", (input) => {
+      const params = { [ZSTD_d_windowLogMax]: WINDOW_LOG_MAX };
+      return runZlib(zlib.createZstdDecompress({ chunkSize: CHUNK_SIZE, params }), splitFrames(input), {
+        fault: zlibFault("zstd"),
+      });
+    }],
+    ["gzip", decompressGzip],
+    ["br", decompressBrotli],
+    ["bzip2", decompressBzip2],
+  ]);
+  const compressors = new Map<CompressionName, Conversion>([
+    ["none", (input) => input],
+    ["xz", (input) => writeStoredXz(joinSmall(input), zlib.crc32)],
+    ["zstd", (input) => {
+      const params = { [ZSTD_c_compressionLevel]: 1 };
+      return compressWith(zlib.createZstdCompress({ chunkSize: CHUNK_SIZE, params }), input);
+    }],
+    ["gzip", (input) => compressWith(zlib.createGzip({ chunkSize: CHUNK_SIZE, level: 1 }), input)],
+    ["br", (input) => {
+      const params = { [BROTLI_PARAM_QUALITY]: 1, [BROTLI_PARAM_SIZE_HINT]: 0 };
+      return compressWith(zlib.createBrotliCompress({ chunkSize: CHUNK_SIZE, params }), input);
+    }],
+  ]);
+  return {
+    decompresses: new Set(decompressors.keys()),
+    compresses: new Set(compressors.keys()),
+    decompress: (name, source) => convert("decompress", decompressors.get(name), name, source),
+    compress: (name, source) => convert("compress", compressors.get(name), name, source),
+  };
+}
+
+function convert(verb: string, conversion: Conversion | undefined, name: string, source: ByteSource) {
+  if (!conversion) throw new TypeError(`Cannot ${verb} ${name}: this codec does not know it`);
+  return takeTurns(conversion(iterate(source)));
+}
+
+/** Cuts pieces that are too long, and lets the event loop turn: a source in memory would never let it. */
+async function* takeTurns(pieces: AsyncGenerator<Bytes>): AsyncGenerator<Bytes, void, void> {
+  let turnEnds = performance.now() + TURN;
+  for await (const piece of pieces) {
+    for (let at = 0; at < piece.length; at += CHUNK_SIZE) yield piece.subarray(at, at + CHUNK_SIZE);
+    if (performance.now() < turnEnds) continue;
+    await setImmediate();
+    turnEnds = performance.now() + TURN;
+  }
+}
+
+async function* joinSmall(pieces: AsyncGenerator<Bytes>): AsyncGenerator<Bytes, void, void> {
+  let held: Bytes[] = [];
+  let length = 0;
+  for await (const piece of pieces) {
+    held.push(piece);
+    length += piece.length;
+    if (length < JOINED_LENGTH) continue;
+    yield held.length === 1 ? piece : concat(held);
+    held = [];
+    length = 0;
+  }
+  if (length > 0) yield concat(held);
+}
+
+function compressWith(stream: Transform, input: AsyncGenerator<Bytes>): AsyncGenerator<Bytes> {
+  return runZlib(stream, joinSmall(input), { fault: (cause) => cause as Error });
+}
+
+/** `node:zlib` reads members that follow each other, but stops silently at a zero byte after one. */
+function decompressGzip(input: AsyncGenerator<Bytes>): AsyncGenerator<Bytes> {
+  const stream = zlib.createGunzip({ chunkSize: CHUNK_SIZE });
+  return runZlib(stream, input, {
+    fault: zlibFault("gzip"),
+    ended(given) {
+      if (stream.bytesWritten !== given) throw goesOn("gzip");
+    },
+  });
+}
+
+/**
+ * `node:zlib` takes any beginning of a brotli stream for the whole, and drops what follows it. So one more byte is put
+ * after the input: a stream that takes it wanted more, one that leaves more than it has bytes after its end.
+ */
+function decompressBrotli(input: AsyncGenerator<Bytes>): AsyncGenerator<Bytes> {
+  const stream = zlib.createBrotliDecompress({ chunkSize: CHUNK_SIZE });
+  let extra = 0;
+  async function* andOne(): AsyncGenerator<Bytes> {
+    yield* input;
+    extra = 1;
+    yield new Uint8Array(1);
+  }
+  return runZlib(stream, andOne(), {
+    fault: zlibFault("br"),
+    ended(given) {
+      if (stream.bytesWritten > given - extra) throw endsEarly("br");
+      if (stream.bytesWritten < given - extra) throw goesOn("br");
+    },
+  });
+}
+
+async function compileLiblzma(): Promise<WebAssembly.Module> {
+  const file = new URL(import.meta.resolve("node-liblzma/wasm/liblzma.wasm"));
+  return await WebAssembly.compile(new Uint8Array(await readFile(file)));
+}
+
+function zlibFault(name: CompressionName): (cause: unknown) => Error {
+  return (cause) => {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    return new FormatError(name, `Cannot decompress ${name}: ${why}`, { cause });
+  };
+}
+
+function endsEarly(name: CompressionName): FormatError {
+  return new FormatError(name, `Cannot decompress ${name}: the input ends early`);
+}
+
+function goesOn(name: CompressionName): FormatError {
+  return new FormatError(name, `Cannot decompress ${name}: there are bytes after its end`);
+}

@@ -1,0 +1,66 @@
+/**
+ * A queue between a producer and one consumer, both in this thread. The producer waits when the consumer is behind.
+ */
+export class Channel<T> implements AsyncIterable<T> {
+  #items: { item: T; weight: number }[] = [];
+  #queued = 0;
+  #end: { error?: unknown } | undefined;
+  #abandoned = false;
+  #wakeConsumer: (() => void) | undefined;
+  #wakeProducer: (() => void) | undefined;
+
+  /** @param limit weight that may be queued before {@link push} asks to wait */
+  constructor(readonly limit: number) {}
+
+  /** Queues an item. Returns a promise to wait for when the queue is full, and nothing otherwise. */
+  push(item: T, weight = 1): Promise<void> | undefined {
+    if (this.#abandoned) return undefined;
+    this.#items.push({ item, weight });
+    this.#queued += weight;
+    this.#wakeConsumer?.();
+    if (this.#queued <= this.limit) return undefined;
+    return new Promise((resolve) => this.#wakeProducer = resolve);
+  }
+
+  /** No more items. */
+  close(): void {
+    this.#end ??= {};
+    this.#wakeConsumer?.();
+  }
+
+  /** The consumer gets this error after the items that are queued. */
+  fail(error: unknown): void {
+    this.#end ??= { error };
+    this.#wakeConsumer?.();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<T, void, void> {
+    try {
+      while (true) {
+        const next = this.#items.shift();
+        if (next) {
+          this.#release(next.weight);
+          yield next.item;
+        } else if (this.#end) {
+          if ("error" in this.#end) throw this.#end.error;
+          return;
+        } else {
+          await new Promise<void>((resolve) => this.#wakeConsumer = resolve);
+          this.#wakeConsumer = undefined;
+        }
+      }
+    } finally {
+      this.#abandoned = true;
+      this.#items = [];
+      this.#release(this.#queued);
+    }
+  }
+
+  #release(weight: number): void {
+    this.#queued -= weight;
+    if (this.#queued <= this.limit || this.#abandoned) {
+      this.#wakeProducer?.();
+      this.#wakeProducer = undefined;
+    }
+  }
+}

@@ -1,0 +1,205 @@
+/**
+ * Blobs on a ByteStore: cut into chunks by content (FastCDC), each chunk one value, verified whenever it is read.
+ */
+import { Budget } from "../bytes/budget.ts";
+import { type Bytes, concat, EMPTY, equals } from "../bytes/bytes.ts";
+import { DamageError } from "../errors.ts";
+import { blake3, createBlake3 } from "../hash/blake3.ts";
+import { DEFAULT_CHUNK_SIZES } from "../hash/fastcdc.ts";
+import type { BlobReader, BlobService, ChunkMeta } from "./blob_service.ts";
+import type { ByteRange, ByteStore } from "./byte_store.ts";
+import { chunksOf, chunkStream } from "./chunking.ts";
+import { type Digest, formatDigest } from "./digest.ts";
+import { blobKey, chunkKey, decodeChunkList, encodeChunkList, getLong, putLong } from "./layout.ts";
+
+/** Bytes of one blob's chunks that may wait to be stored, or be read ahead of the reader. */
+const WINDOW = 4 * 1024 * 1024;
+
+/** A {@link BlobService} that keeps its blobs in a ByteStore. */
+export function blobsOver(store: ByteStore): BlobService {
+  return new BlobsOver(store);
+}
+
+class BlobsOver implements BlobService {
+  #store: ByteStore;
+
+  constructor(store: ByteStore) {
+    this.#store = store;
+  }
+
+  async has(digest: Digest): Promise<boolean> {
+    return await this.#store.has(chunkKey(digest)) || await this.#store.has(blobKey(digest));
+  }
+
+  async open(digest: Digest, options: { range?: ByteRange } = {}): Promise<BlobReader | undefined> {
+    const whole = await this.#store.get(chunkKey(digest));
+    if (whole) {
+      verify(digest, whole);
+      const bytes = options.range
+        ? whole.subarray(options.range.start, Math.max(options.range.start, options.range.end))
+        : whole;
+      return new OneChunkReader(whole.length, bytes);
+    }
+    const chunks = await this.#chunkList(digest);
+    return chunks && new ManyChunksReader(this.#store, digest, chunks, options.range);
+  }
+
+  async put(source: Bytes | AsyncIterable<Bytes>): Promise<ChunkMeta> {
+    return await (source instanceof Uint8Array ? this.#putBytes(source) : this.#putStream(source));
+  }
+
+  async chunks(digest: Digest): Promise<readonly ChunkMeta[] | undefined> {
+    const whole = await this.#store.get(chunkKey(digest));
+    if (whole) return whole.length === 0 ? [] : [{ digest, size: whole.length }];
+    return await this.#chunkList(digest);
+  }
+
+  async #chunkList(digest: Digest): Promise<ChunkMeta[] | undefined> {
+    const key = blobKey(digest);
+    const list = await getLong(this.#store, key);
+    return list && decodeChunkList(list, key);
+  }
+
+  async #putBytes(bytes: Bytes): Promise<ChunkMeta> {
+    const size = bytes.length;
+    const digest = blake3(bytes);
+    if (size <= DEFAULT_CHUNK_SIZES.min) {
+      await this.#store.put(chunkKey(digest), bytes);
+      return { digest, size };
+    }
+    const chunks = [...chunksOf(bytes)];
+    if (chunks.length === 1) {
+      await this.#store.put(chunkKey(digest), bytes);
+      return { digest, size };
+    }
+    const metas: ChunkMeta[] = [];
+    const stored = chunks.map((chunk) => {
+      const chunkDigest = blake3(chunk);
+      metas.push({ digest: chunkDigest, size: chunk.length });
+      return this.#store.put(chunkKey(chunkDigest), chunk);
+    });
+    await settle(stored);
+    await putLong(this.#store, blobKey(digest), encodeChunkList(metas));
+    return { digest, size };
+  }
+
+  async #putStream(source: AsyncIterable<Bytes>): Promise<ChunkMeta> {
+    const hasher = createBlake3();
+    const metas: ChunkMeta[] = [];
+    const stored: Promise<void>[] = [];
+    const budget = new Budget(WINDOW);
+    let failure: { error: unknown } | undefined;
+    let size = 0;
+    try {
+      for await (const chunk of chunkStream(source)) {
+        if (failure) break;
+        size += chunk.length;
+        hasher.update(chunk);
+        const digest = blake3(chunk);
+        metas.push({ digest, size: chunk.length });
+        await budget.take(chunk.length);
+        stored.push(
+          this.#store.put(chunkKey(digest), chunk).then(() => budget.give(chunk.length), (error) => {
+            failure ??= { error };
+            budget.give(chunk.length);
+          }),
+        );
+      }
+    } finally {
+      await Promise.all(stored);
+    }
+    if (failure) throw failure.error;
+    const digest = hasher.digest();
+    if (metas.length === 0) await this.#store.put(chunkKey(digest), EMPTY);
+    else if (metas.length > 1) await putLong(this.#store, blobKey(digest), encodeChunkList(metas));
+    return { digest, size };
+  }
+}
+
+/** Waits for all, then throws the first failure: nothing goes on behind the caller's back. */
+async function settle(promises: Promise<void>[]): Promise<void> {
+  for (const result of await Promise.allSettled(promises)) {
+    if (result.status === "rejected") throw result.reason;
+  }
+}
+
+function verify(digest: Digest, bytes: Bytes): void {
+  if (!equals(blake3(bytes), digest)) throw new DamageError("blob", formatDigest(digest));
+}
+
+class OneChunkReader implements BlobReader {
+  constructor(readonly size: number, readonly part: Bytes) {}
+
+  bytes(): Promise<Bytes> {
+    return Promise.resolve(this.part);
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Bytes, void, void> {
+    if (this.part.length > 0) yield await this.part;
+  }
+}
+
+class ManyChunksReader implements BlobReader {
+  readonly size: number;
+  #store: ByteStore;
+  #digest: Digest;
+  #chunks: ChunkMeta[];
+  #range: ByteRange;
+
+  constructor(store: ByteStore, digest: Digest, chunks: ChunkMeta[], range: ByteRange | undefined) {
+    this.#store = store;
+    this.#digest = digest;
+    this.#chunks = chunks;
+    this.size = chunks.reduce((sum, chunk) => sum + chunk.size, 0);
+    this.#range = range ?? { start: 0, end: this.size };
+  }
+
+  async bytes(): Promise<Bytes> {
+    const parts: Bytes[] = [];
+    for await (const part of this) parts.push(part);
+    return concat(parts);
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Bytes, void, void> {
+    const ahead: { start: number; bytes: Promise<Bytes> }[] = [];
+    let inFlight = 0;
+    let start = 0;
+    let next = 0;
+    while (true) {
+      while (next < this.#chunks.length && inFlight < WINDOW) {
+        const chunk = this.#chunks[next++];
+        const end = start + chunk.size;
+        if (end > this.#range.start && start < this.#range.end) {
+          const bytes = this.#read(chunk);
+          bytes.catch(() => {}); // reported where it is awaited, which may be later or, after an early end, never
+          ahead.push({ start, bytes });
+          inFlight += chunk.size;
+        }
+        start = end;
+        if (start >= this.#range.end) next = this.#chunks.length;
+      }
+      const first = ahead.shift();
+      if (!first) return;
+      const bytes = await first.bytes;
+      inFlight -= bytes.length;
+      yield bytes.subarray(
+        Math.max(0, this.#range.start - first.start),
+        Math.max(0, this.#range.end - first.start),
+      );
+    }
+  }
+
+  async #read(chunk: ChunkMeta): Promise<Bytes> {
+    const bytes = await this.#store.get(chunkKey(chunk.digest));
+    if (!bytes) {
+      throw new DamageError(
+        "blob",
+        formatDigest(this.#digest),
+        `Cannot read blob ${formatDigest(this.#digest)}: its chunk ${formatDigest(chunk.digest)} is gone`,
+      );
+    }
+    if (bytes.length !== chunk.size) throw new DamageError("chunk", formatDigest(chunk.digest));
+    verify(chunk.digest, bytes);
+    return bytes;
+  }
+}

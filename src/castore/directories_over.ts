@@ -1,0 +1,97 @@
+/**
+ * Directories on a ByteStore: one value each, verified whenever it is read.
+ */
+import { Budget } from "../bytes/budget.ts";
+import { equals } from "../bytes/bytes.ts";
+import { toHex } from "../bytes/hex.ts";
+import { DamageError, MissingError } from "../errors.ts";
+import { blake3 } from "../hash/blake3.ts";
+import type { ByteStore } from "./byte_store.ts";
+import { LeavesFirstCheck } from "./closure.ts";
+import { type Digest, formatDigest } from "./digest.ts";
+import { decodeDirectory, type Directory, encodeDirectory } from "./directory.ts";
+import type { DirectoryService, NamedDirectory } from "./directory_service.ts";
+import { directoryKey, getLong, putLong } from "./layout.ts";
+
+/** Bytes of encoded Directories that may wait to be stored. */
+const WRITE_WINDOW = 16 * 1024 * 1024;
+/** Directories asked for ahead of the reader. */
+const READ_AHEAD = 64;
+
+/** A {@link DirectoryService} that keeps its Directories in a ByteStore. */
+export function directoriesOver(store: ByteStore): DirectoryService {
+  return new DirectoriesOver(store);
+}
+
+class DirectoriesOver implements DirectoryService {
+  #store: ByteStore;
+
+  constructor(store: ByteStore) {
+    this.#store = store;
+  }
+
+  async get(digest: Digest): Promise<Directory | undefined> {
+    const encoded = await getLong(this.#store, directoryKey(digest));
+    if (encoded === undefined) return undefined;
+    if (!equals(blake3(encoded), digest)) throw new DamageError("directory", formatDigest(digest));
+    return decodeDirectory(encoded);
+  }
+
+  async *getClosure(root: Digest): AsyncGenerator<NamedDirectory, void, void> {
+    const seen = new Set([toHex(root)]);
+    const waiting: Digest[] = [root];
+    const asked: { digest: Digest; directory: Promise<Directory | undefined> }[] = [];
+    for (let first = true;; first = false) {
+      while (waiting.length > 0 && asked.length < READ_AHEAD) {
+        const digest = waiting.shift()!;
+        const directory = this.get(digest);
+        directory.catch(() => {}); // reported where it is awaited, which may be later or, after an early end, never
+        asked.push({ digest, directory });
+      }
+      const next = asked.shift();
+      if (!next) return;
+      const directory = await next.directory;
+      if (!directory) {
+        if (first) return;
+        throw new MissingError("directory", formatDigest(next.digest));
+      }
+      yield { digest: next.digest, directory };
+      for (const { node } of directory.items) {
+        if (node.type !== "directory") continue;
+        const key = toHex(node.digest);
+        if (seen.has(key)) continue;
+        seen.add(key);
+        waiting.push(node.digest);
+      }
+    }
+  }
+
+  async putClosure(leavesFirst: Iterable<Directory> | AsyncIterable<Directory>): Promise<Digest> {
+    const check = new LeavesFirstCheck();
+    const budget = new Budget(WRITE_WINDOW);
+    const stored: Promise<void>[] = [];
+    let failure: { error: unknown } | undefined;
+    try {
+      for await (const directory of leavesFirst) {
+        if (failure) break;
+        const encoded = encodeDirectory(directory);
+        const digest = blake3(encoded);
+        check.add(directory, digest);
+        await budget.take(encoded.length);
+        stored.push(
+          putLong(this.#store, directoryKey(digest), encoded).then(
+            () => budget.give(encoded.length),
+            (error) => {
+              failure ??= { error };
+              budget.give(encoded.length);
+            },
+          ),
+        );
+      }
+    } finally {
+      await Promise.all(stored);
+    }
+    if (failure) throw failure.error;
+    return check.root();
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * Layout of the keys: where each thing lies in a home. Pinned by vectors: a store written once is read for ever.
+ *
+ * Content-addressed (the `bytes` of a home; `<b3>` is 64 lower-case hex digits):
+ *
+ *   chunk/<b3>   the bytes of one chunk; a blob of one chunk is just its chunk
+ *   blob/<b3>    long value: chunk list of a blob of several chunks
+ *   dir/<b3>     long value: canonical encoding of one Directory
+ *
+ * Names (the `names` of a home; each an encoded message of `firn.store.v1`):
+ *
+ *   path/<hash part>       the path's record
+ *   nar/<nixbase32>        SHA-256 of a NAR that was received → its root node and size
+ *   upload/<file name>     name of a compressed file that was received → the NAR it held
+ *   log/… listing/… realisations/… build-trace-v2/… debuginfo/…   side files of the binary cache
+ *
+ * A long value is 0x00 and the bytes, or, over 1 MiB, 0x01 and for each piece of at most 1 MiB its digest (32 bytes)
+ * and length (u32, little endian); the pieces are chunks. So no value is over the ByteStore's bound.
+ *
+ * A chunk list is 0x01, for each chunk its digest (32 bytes) and length (u32, little endian), and the first 16 bytes of
+ * the BLAKE3 of all that: unlike chunks and Directories a list is not named by its own digest, so it carries one.
+ */
+import { type Bytes, concat, equals } from "../bytes/bytes.ts";
+import { toHex } from "../bytes/hex.ts";
+import { DamageError } from "../errors.ts";
+import { blake3 } from "../hash/blake3.ts";
+import type { ChunkMeta } from "./blob_service.ts";
+import type { ByteStore } from "./byte_store.ts";
+import type { Digest } from "./digest.ts";
+
+export const chunkKey = (digest: Digest): string => "chunk/" + toHex(digest);
+export const blobKey = (digest: Digest): string => "blob/" + toHex(digest);
+export const directoryKey = (digest: Digest): string => "dir/" + toHex(digest);
+export const pathKey = (hashPart: string): string => "path/" + hashPart;
+export const narKey = (narSha256Nix32: string): string => "nar/" + narSha256Nix32;
+export const uploadKey = (fileName: string): string => "upload/" + fileName;
+
+const PIECE = 1024 * 1024;
+const META = 36;
+const LIST_SUM = 16;
+
+/** Chunk metas in a row: digest and u32 length each. */
+function encodeMetas(metas: readonly ChunkMeta[], at: number, into: Bytes): void {
+  const view = new DataView(into.buffer, into.byteOffset);
+  for (const { digest, size } of metas) {
+    into.set(digest, at);
+    view.setUint32(at + 32, size, true);
+    at += META;
+  }
+}
+
+function decodeMetas(bytes: Bytes): ChunkMeta[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const metas: ChunkMeta[] = [];
+  for (let at = 0; at < bytes.length; at += META) {
+    metas.push({ digest: bytes.slice(at, at + 32), size: view.getUint32(at + 32, true) });
+  }
+  return metas;
+}
+
+/** Encodes a chunk list. */
+export function encodeChunkList(chunks: readonly ChunkMeta[]): Bytes {
+  const list = new Uint8Array(1 + chunks.length * META);
+  list[0] = 1;
+  encodeMetas(chunks, 1, list);
+  return concat([list, blake3(list).subarray(0, LIST_SUM)]);
+}
+
+/** Decodes a chunk list. Throws {@link DamageError} if it is not one or fails its own check; `key` is for the message. */
+export function decodeChunkList(bytes: Bytes, key: string): ChunkMeta[] {
+  const list = bytes.subarray(0, Math.max(0, bytes.length - LIST_SUM));
+  if (
+    list[0] !== 1 || (list.length - 1) % META !== 0 ||
+    !equals(blake3(list).subarray(0, LIST_SUM), bytes.subarray(list.length))
+  ) {
+    throw new DamageError("chunk list", key);
+  }
+  return decodeMetas(list.subarray(1));
+}
+
+/** Stores bytes of any length under a key. */
+export async function putLong(store: ByteStore, key: string, bytes: Bytes): Promise<void> {
+  if (bytes.length <= PIECE) return await store.put(key, concat([new Uint8Array([0]), bytes]));
+  const metas: ChunkMeta[] = [];
+  const stored: Promise<void>[] = [];
+  for (let at = 0; at < bytes.length; at += PIECE) {
+    const piece = bytes.subarray(at, at + PIECE);
+    const digest = blake3(piece);
+    metas.push({ digest, size: piece.length });
+    stored.push(store.put(chunkKey(digest), piece));
+  }
+  await Promise.all(stored);
+  const value = new Uint8Array(1 + metas.length * META);
+  value[0] = 1;
+  encodeMetas(metas, 1, value);
+  await store.put(key, value);
+}
+
+/** Reads what {@link putLong} stored. Throws {@link DamageError} where pieces are missing or changed. */
+export async function getLong(store: ByteStore, key: string): Promise<Bytes | undefined> {
+  const value = await store.get(key);
+  if (value === undefined) return undefined;
+  if (value[0] === 0) return value.subarray(1);
+  if (value[0] !== 1 || (value.length - 1) % META !== 0) throw new DamageError("value", key);
+  const pieces = await Promise.all(
+    decodeMetas(value.subarray(1)).map(async ({ digest, size }) => {
+      const piece = await store.get(chunkKey(digest));
+      if (piece?.length !== size || !equals(blake3(piece), digest)) throw new DamageError("value", key);
+      return piece;
+    }),
+  );
+  return concat(pieces);
+}

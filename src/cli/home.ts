@@ -1,0 +1,85 @@
+/**
+ * Opening a store by its address: which adapters keep it, and in what shape.
+ *
+ *   PATH, file:///PATH   a folder, with the names in a Deno KV file and the bytes in packs:
+ *                          lock          held while a process has the store open
+ *                          format        `firn-store 1`
+ *                          names.kv      path infos, records of uploads, small packs
+ *                          bytes/        packs, a file each
+ *                          index.sqlite  where in the packs each value lies; made anew from the packs when missing
+ *   memory:              gone when the process ends
+ */
+import { DatabaseSync } from "node:sqlite";
+import { openDenoKv } from "../adapters/deno_kv/deno_kv_store.ts";
+import { openFs } from "../adapters/fs/fs_store.ts";
+import { lockFile } from "../adapters/fs/lock.ts";
+import { openMemory } from "../adapters/memory/memory_store.ts";
+import { openSqliteIndex } from "../adapters/sqlite/sqlite_index.ts";
+import { openPacked } from "../combinators/packed.ts";
+import type { Home } from "../store/services.ts";
+
+const FORMAT = "firn-store 1\n";
+
+/** A home that is open. Disposing it writes what waits and lets go of everything. */
+export interface OpenHome extends Home, AsyncDisposable {}
+
+/**
+ * Opens the store at an address; a folder is made when missing. `log` is told what takes long. Throws `StoreBusyError` when
+ * another process has it open, and `TypeError` for an address of no known kind.
+ */
+export async function openHome(address: string, log: (line: string) => void): Promise<OpenHome> {
+  if (address === "memory:") {
+    const names = openMemory();
+    const bytes = openMemory();
+    return { names, bytes, [Symbol.asyncDispose]: async () => await disposeAll([bytes, names]) };
+  }
+  if (address.startsWith("file://")) {
+    return await openFolder(decodeURIComponent(new URL(address).pathname), log);
+  }
+  if (/^[a-z0-9+]{2,}:/i.test(address)) {
+    throw new TypeError(`Cannot open the store ${address}: want a folder, file:///folder or memory:`);
+  }
+  return await openFolder(address, log);
+}
+
+async function openFolder(folder: string, log: (line: string) => void): Promise<OpenHome> {
+  await Deno.mkdir(folder, { recursive: true });
+  const open: AsyncDisposable[] = [await lockFile(`${folder}/lock`)];
+  try {
+    await checkFormat(`${folder}/format`);
+    const kv = await Deno.openKv(`${folder}/names.kv`);
+    open.unshift({ [Symbol.asyncDispose]: () => Promise.resolve(kv.close()) });
+    const names = openDenoKv(kv);
+    open.unshift(names);
+    const files = await openFs(`${folder}/bytes`, Deno);
+    open.unshift(files);
+    const index = openSqliteIndex(new DatabaseSync(`${folder}/index.sqlite`));
+    const onRebuild = (packs: number, values: number) =>
+      log(`making the index anew: ${values} values in ${packs} packs`);
+    const bytes = await openPacked({ bytes: files, names, index, onRebuild });
+    open.unshift(bytes);
+    return { names, bytes, [Symbol.asyncDispose]: async () => await disposeAll(open) };
+  } catch (error) {
+    await disposeAll(open);
+    throw error;
+  }
+}
+
+async function checkFormat(path: string): Promise<void> {
+  try {
+    const format = await Deno.readTextFile(path);
+    if (format === FORMAT) return;
+    throw new Error(
+      `Cannot open the store: ${path} says ${JSON.stringify(format.slice(0, 80))}, and this firn reads ${
+        JSON.stringify(FORMAT)
+      }`,
+    );
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    await Deno.writeTextFile(path, FORMAT);
+  }
+}
+
+async function disposeAll(resources: readonly AsyncDisposable[]): Promise<void> {
+  for (const resource of resources) await resource[Symbol.asyncDispose]();
+}

@@ -1,0 +1,36 @@
+/** The command line: which command, and how errors are told. */
+import { StoreBusyError } from "../errors.ts";
+import { UsageError } from "./usage.ts";
+
+const HELP = `firn: a Nix store of content-addressed files and folders
+
+usage: firn COMMAND [options]
+
+  serve     serve a store over HTTP, as a binary cache that Nix copies into and out of
+
+  firn COMMAND --help tells more. Without installing anything, firn is: deno run -A mod.ts
+`;
+
+/** Runs a command and returns the exit code: 0, 1 for a failure, 2 for a command line that cannot be carried out. */
+export async function main(args: readonly string[]): Promise<number> {
+  const [command, ...rest] = args;
+  try {
+    switch (command) {
+      case "serve":
+        await (await import("./serve.ts")).serve(rest);
+        return 0;
+      case undefined:
+      case "help":
+      case "--help":
+      case "-h":
+        console.log(HELP);
+        return command === undefined ? 2 : 0;
+      default:
+        throw new UsageError(`Cannot run ${command}: no such command; firn --help lists them`);
+    }
+  } catch (error) {
+    const expected = error instanceof UsageError || error instanceof StoreBusyError;
+    console.error(expected ? `firn: ${error.message}` : error);
+    return error instanceof UsageError ? 2 : 1;
+  }
+}

@@ -1,0 +1,86 @@
+import type { Bytes } from "../bytes/bytes.ts";
+import { fromText, toText } from "../bytes/bytes.ts";
+import type { ByteStore } from "../castore/byte_store.ts";
+
+/** Where a value lies. */
+export interface PackLocation {
+  /** Key of the pack: in the store of small packs or of large ones, as `small` says. */
+  readonly pack: string;
+  readonly small: boolean;
+  /** Bytes from the start of the pack. */
+  readonly offset: number;
+  /** Bytes of the value. */
+  readonly length: number;
+}
+
+/** One value of a pack that is being added to the index. */
+export interface PackEntry {
+  readonly key: string;
+  readonly offset: number;
+  readonly length: number;
+}
+
+/**
+ * Finds the pack a value lies in. It only repeats what the packs say of themselves, so it may be thrown away and made
+ * again, and each platform has the one that is fast there.
+ */
+export interface PackIndex extends AsyncDisposable {
+  /** Whether it holds every pack: false for one that was just made, or whose making was interrupted. */
+  readonly complete: boolean;
+  /** Where the value lies; not a promise when the answer is at hand, which saves a turn for each of many values. */
+  get(key: string): PackLocation | undefined | Promise<PackLocation | undefined>;
+  /** Adds the values of one pack. Resolved means durable. A key that is there keeps its place. */
+  add(pack: string, small: boolean, entries: readonly PackEntry[]): Promise<void>;
+  /** Forgets a value. */
+  delete(key: string): Promise<void>;
+  /** Keys that begin with `prefix`, in byte order, lazily. */
+  list(prefix: string): AsyncIterable<string>;
+  /** Notes that it holds every pack now. */
+  setComplete(): Promise<void>;
+}
+
+/** An index kept as one value an entry in a ByteStore: for platforms that have nothing faster. */
+export async function indexOver(store: ByteStore): Promise<PackIndex> {
+  return new IndexOver(store, await store.has(COMPLETE));
+}
+
+const COMPLETE = "index-complete";
+const ENTRY = "index/";
+
+class IndexOver implements PackIndex {
+  #store: ByteStore;
+
+  constructor(store: ByteStore, public complete: boolean) {
+    this.#store = store;
+  }
+
+  async get(key: string): Promise<PackLocation | undefined> {
+    const value = await this.#store.get(ENTRY + key);
+    if (!value) return undefined;
+    const [small, offset, length, pack] = toText(value).split(" ");
+    return { pack, small: small === "s", offset: Number(offset), length: Number(length) };
+  }
+
+  async add(pack: string, small: boolean, entries: readonly PackEntry[]): Promise<void> {
+    await Promise.all(
+      entries.map(({ key, offset, length }) =>
+        this.#store.put(ENTRY + key, fromText(`${small ? "s" : "l"} ${offset} ${length} ${pack}`) as Bytes)
+      ),
+    );
+  }
+
+  async delete(key: string): Promise<void> {
+    await this.#store.delete(ENTRY + key);
+  }
+
+  async *list(prefix: string): AsyncGenerator<string, void, void> {
+    for await (const key of this.#store.list(ENTRY + prefix)) yield key.slice(ENTRY.length);
+  }
+
+  async setComplete(): Promise<void> {
+    await this.#store.put(COMPLETE, new Uint8Array(0));
+    this.complete = true;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}

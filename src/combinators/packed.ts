@@ -1,0 +1,229 @@
+/**
+ * Content-addressed values in packs. Thousands of small values become a few large ones: one write for each 4 MiB,
+ * values of one tree next to each other.
+ *
+ * It keeps the ByteStore contract with one difference, which content addressing allows: the value of a key never changes,
+ * so a `put` of a key that is there writes nothing, and `update` can create and remove but not replace.
+ *
+ * A `put` joins the open pack and resolves when that pack is durable and its entries are in the index. A pack is ended
+ * when it is full, or when nothing was added for a moment. A pack under 48 KiB goes to the store of small packs (the
+ * `names` of a home), so that little uploads do not leave little files. A crash between pack and index leaves a pack nobody
+ * refers to: its values are put again, and making the index anew finds them.
+ *
+ * `delete` forgets the index entry; the bytes stay in their pack, and an index made anew knows them again.
+ */
+import type { Bytes } from "../bytes/bytes.ts";
+import {
+  type ByteRange,
+  type ByteStore,
+  checkKey,
+  checkValue,
+  MAX_VALUE_LENGTH,
+} from "../castore/byte_store.ts";
+import { PackReader } from "./pack_reader.ts";
+import { PackWriter, readPackTable } from "./pack_format.ts";
+import type { PackEntry, PackIndex, PackLocation } from "./pack_index.ts";
+
+const PACKS = "pack/";
+/** Values too long to share a pack, in a place of their own. */
+const ALONE = "value/";
+const ALONE_LENGTH = MAX_VALUE_LENGTH / 2;
+const SMALL_PACK = 48 * 1024;
+/** Milliseconds without a new value after which a pack that is not full is ended. */
+const LINGER_MS = 2;
+/** Buffers kept for later packs. */
+const SPARE_BUFFERS = 4;
+
+/** What a packed store is made of. */
+export interface PackedParts {
+  /** Keeps the packs. */
+  readonly bytes: ByteStore;
+  /** Keeps small packs. */
+  readonly names: ByteStore;
+  readonly index: PackIndex;
+  /** Told now and then while an incomplete index is made anew: packs read, values found. */
+  readonly onRebuild?: (packs: number, values: number) => void;
+}
+
+/** Opens a packed store; makes its index anew if that is not complete. Disposing it writes what waits, and disposes `index`, but neither of the stores. */
+export async function openPacked(parts: PackedParts): Promise<ByteStore> {
+  if (!parts.index.complete) await rebuildIndex(parts);
+  return new PackedStore(parts);
+}
+
+/** Adds every pack there is to the index. */
+export async function rebuildIndex({ bytes, names, index, onRebuild }: PackedParts): Promise<void> {
+  let packs = 0;
+  let values = 0;
+  for (const [store, small] of [[bytes, false], [names, true]] as const) {
+    for await (const pack of store.list(PACKS)) {
+      const whole = await store.get(pack);
+      if (!whole) continue;
+      const entries = readPackTable(whole, pack);
+      await index.add(pack, small, entries);
+      values += entries.length;
+      if (++packs % 64 === 0) onRebuild?.(packs, values);
+    }
+  }
+  for await (const pack of bytes.list(ALONE)) {
+    const length = (await bytes.get(pack))?.length ?? 0;
+    await index.add(pack, false, [{ key: pack.slice(ALONE.length), offset: 0, length }]);
+    values++;
+  }
+  await index.setComplete();
+  if (packs > 0) onRebuild?.(packs, values);
+}
+
+/** A pack that takes values, or is being written. */
+class OpenPack {
+  readonly writer: PackWriter;
+  readonly written = Promise.withResolvers<void>();
+  constructor(readonly buffer: Bytes) {
+    this.writer = new PackWriter(buffer);
+    this.written.promise.catch(() => {}); // each put reports it
+  }
+}
+
+class PackedStore implements ByteStore {
+  #parts: PackedParts;
+  #reader: PackReader;
+  #open: OpenPack | undefined;
+  /** Values that are in no index yet. */
+  #pending = new Map<string, { pack: OpenPack; entry: PackEntry }>();
+  #writing = new Set<Promise<void>>();
+  #spare: Bytes[] = [];
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #lastAdded = 0;
+
+  constructor(parts: PackedParts) {
+    this.#parts = parts;
+    this.#reader = new PackReader(parts.bytes, parts.names);
+  }
+
+  async get(key: string, range?: ByteRange): Promise<Bytes | undefined> {
+    checkKey(key);
+    const pending = this.#pending.get(key);
+    if (pending) {
+      const value = pending.pack.writer.value(pending.entry);
+      return range ? value.slice(range.start, Math.max(range.start, range.end)) : value.slice();
+    }
+    const location = await this.#parts.index.get(key);
+    return location && await this.#reader.read(key, location, range);
+  }
+
+  async has(key: string): Promise<boolean> {
+    checkKey(key);
+    return this.#pending.has(key) || await this.#parts.index.get(key) !== undefined;
+  }
+
+  put(key: string, value: Bytes): Promise<void> {
+    try {
+      checkKey(key);
+      checkValue(value);
+      const pending = this.#pending.get(key);
+      if (pending) return pending.pack.written.promise;
+      const location = this.#parts.index.get(key);
+      if (location instanceof Promise) return this.#putUnless(location, key, value.slice());
+      return location ? Promise.resolve() : this.#add(key, value);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  async delete(key: string): Promise<void> {
+    checkKey(key);
+    await this.#pending.get(key)?.pack.written.promise;
+    await this.#parts.index.delete(key);
+  }
+
+  async *list(prefix: string): AsyncGenerator<string, void, void> {
+    await this.#flush();
+    yield* this.#parts.index.list(prefix);
+  }
+
+  async update(
+    key: string,
+    change: (current: Bytes | undefined) => Bytes | undefined,
+  ): Promise<Bytes | undefined> {
+    const current = await this.get(key);
+    const next = change(current);
+    if (next === undefined) {
+      if (current) await this.delete(key);
+      return undefined;
+    }
+    await this.put(key, next);
+    return current ?? next;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#flush().catch(() => {}); // each put reported its own failure
+    await this.#parts.index[Symbol.asyncDispose]();
+  }
+
+  async #putUnless(location: Promise<PackLocation | undefined>, key: string, value: Bytes): Promise<void> {
+    if (await location) return;
+    await (this.#pending.get(key)?.pack.written.promise ?? this.#add(key, value));
+  }
+
+  #add(key: string, value: Bytes): Promise<void> {
+    if (value.length > ALONE_LENGTH) return this.#putAlone(key, value);
+    let pack = this.#open ??= this.#newPack();
+    let entry = pack.writer.add(key, value);
+    if (!entry) {
+      this.#end();
+      pack = this.#open = this.#newPack();
+      entry = pack.writer.add(key, value)!;
+    }
+    this.#pending.set(key, { pack, entry });
+    this.#lastAdded = performance.now();
+    this.#timer ??= setTimeout(() => this.#lingered(), LINGER_MS);
+    return pack.written.promise;
+  }
+
+  async #putAlone(key: string, value: Bytes): Promise<void> {
+    const pack = ALONE + key;
+    await this.#parts.bytes.put(pack, value);
+    await this.#parts.index.add(pack, false, [{ key, offset: 0, length: value.length }]);
+  }
+
+  #newPack(): OpenPack {
+    return new OpenPack(this.#spare.pop() ?? new Uint8Array(MAX_VALUE_LENGTH));
+  }
+
+  #lingered(): void {
+    this.#timer = undefined;
+    if (!this.#open) return;
+    const rest = LINGER_MS - (performance.now() - this.#lastAdded);
+    if (rest <= 0) this.#end();
+    else this.#timer = setTimeout(() => this.#lingered(), rest);
+  }
+
+  /** Ends the open pack and begins to write it. */
+  #end(): void {
+    const pack = this.#open;
+    if (!pack) return;
+    this.#open = undefined;
+    const writing = this.#write(pack).then(pack.written.resolve, pack.written.reject).finally(() => {
+      this.#writing.delete(writing);
+      for (const { key } of pack.writer.entries) this.#pending.delete(key);
+      if (this.#spare.length < SPARE_BUFFERS) this.#spare.push(pack.buffer);
+    });
+    this.#writing.add(writing);
+  }
+
+  async #write(pack: OpenPack): Promise<void> {
+    const { name, bytes } = pack.writer.end();
+    const small = bytes.length <= SMALL_PACK;
+    await (small ? this.#parts.names : this.#parts.bytes).put(PACKS + name, bytes);
+    await this.#parts.index.add(PACKS + name, small, pack.writer.entries);
+  }
+
+  async #flush(): Promise<void> {
+    if (this.#timer !== undefined) clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const open = this.#open;
+    this.#end();
+    await open?.written.promise;
+    await Promise.all(this.#writing);
+  }
+}

@@ -1,0 +1,59 @@
+/** BLAKE3 over the kernel. */
+import type { Bytes } from "../bytes/bytes.ts";
+import type { HashInstance } from "./shared_instance.ts";
+import type { Kernel } from "./wasm/kernel.ts";
+
+const DIGEST_LENGTH = 32;
+
+/** Hashes in one call and hashes subtrees. The instance is for hashers that take input piece by piece. */
+export interface KernelBlake3 {
+  /** The digest of these bytes. */
+  hash(bytes: Bytes): Bytes;
+  /** The chaining value of these bytes as a subtree that begins at this chunk. */
+  subtree(bytes: Bytes, firstChunk: number): Bytes;
+  readonly instance: HashInstance;
+}
+
+/** BLAKE3 over this kernel; there may be one for each kernel. */
+export function blake3Over(kernel: Kernel): KernelBlake3 {
+  const { memory, oneShotState, incrementalState, windowSize } = kernel;
+  const fillAt = incrementalState + kernel.fillOffset >> 2;
+  const words = new Uint32Array(memory.buffer);
+
+  /** Feeds all but what fits the window that holds `fill` bytes already, and writes that too; gives its length. */
+  function feed(state: number, fill: number, bytes: Bytes): number {
+    const window = state + kernel.windowOffset;
+    let at = 0;
+    while (fill + bytes.length - at > windowSize) {
+      const end = at + windowSize - fill;
+      memory.set(bytes.subarray(at, end), window + fill);
+      kernel.absorb(state, end - at);
+      at = end;
+      fill = 0;
+    }
+    memory.set(at === 0 ? bytes : bytes.subarray(at), window + fill);
+    return bytes.length - at;
+  }
+
+  function finish(state: number, rest: number, isRoot: boolean): Bytes {
+    kernel.finish(state, rest, isRoot);
+    const at = state + kernel.digestOffset;
+    return memory.slice(at, at + DIGEST_LENGTH);
+  }
+
+  kernel.reset(oneShotState, 0);
+  return {
+    hash: (bytes) => finish(oneShotState, feed(oneShotState, 0, bytes), true),
+    subtree(bytes, firstChunk) {
+      kernel.reset(oneShotState, firstChunk);
+      return finish(oneShotState, feed(oneShotState, 0, bytes), false);
+    },
+    instance: {
+      init: () => kernel.reset(incrementalState, 0),
+      update: (bytes) => kernel.absorb(incrementalState, feed(incrementalState, words[fillAt], bytes)),
+      digest: () => finish(incrementalState, 0, true),
+      save: () => memory.slice(incrementalState, incrementalState + kernel.windowOffset + words[fillAt]),
+      load: (saved) => memory.set(saved, incrementalState),
+    },
+  };
+}

@@ -1,0 +1,264 @@
+/**
+ * The Nix HTTP binary cache: cache info, narinfos and NARs.
+ *
+ * Of a NAR the store keeps the contents, not the file. A narinfo is therefore served with a URL that carries the root node,
+ * and the NAR is rendered from there. The name of a file that was uploaded is answered too: a client that uploaded it will not
+ * send it again (HEAD), and may come back for it under that name, because it remembers its own narinfo (GET).
+ */
+import type { Context, Hono } from "hono";
+import { type Bytes, fromText, toText } from "../bytes/bytes.ts";
+import { toHex } from "../bytes/hex.ts";
+import { toReadable } from "../bytes/streams.ts";
+import { encodeEntry } from "../castore/messages.ts";
+import type { Node } from "../castore/node.ts";
+import { FormatError, MissingError } from "../errors.ts";
+import { blake3 } from "../hash/blake3.ts";
+import { formatCacheInfo, parseCacheInfo } from "../nix/cache_info.ts";
+import { fingerprint } from "../nix/fingerprint.ts";
+import { formatNarInfo, MAX_NAR_INFO_LENGTH, parseNarInfo } from "../nix/nar_info.ts";
+import { sign } from "../nix/signature.ts";
+import { formatStorePath, isHashPart, STORE_DIR } from "../nix/store_path.ts";
+import type { CompressionName } from "../store/codec.ts";
+import { type NarLayout, narLayout } from "../store/nar_layout.ts";
+import { formatNarUrl, parseNarUrl } from "../store/nar_url.ts";
+import { mergeSignatures, type PathInfo, toNarInfo } from "../store/path_info.ts";
+import { publish } from "../store/publish.ts";
+import { parseNarFileName, receivedFile, receivedNar, receiveNar } from "../store/receive_nar.ts";
+import { renderNar } from "../store/render_nar.ts";
+import { Lru } from "../bytes/lru.ts";
+import { bodyStream, readBody } from "./bodies.ts";
+import { decodedBody } from "./content_encoding.ts";
+import type { ServerContext } from "./context.ts";
+import { HttpError } from "./http_error.ts";
+import { parseRange } from "./ranges.ts";
+
+/** Layouts of NARs kept for the next request, in bytes of memory. */
+const LAYOUTS_KEPT = 64 * 1024 * 1024;
+const NAR_TYPE = "application/x-nix-nar";
+const FOR_EVER = "public, max-age=31536000, immutable";
+
+/** Adds the routes of the binary cache. */
+export function nixCacheRoutes(app: Hono, context: ServerContext): void {
+  const nars = new NarResponses(context);
+
+  app.get("/nix-cache-info", () => text(cacheInfo(context), "text/x-nix-cache-info"));
+  app.put("/nix-cache-info", async (c) => {
+    const { storeDir } = parseCacheInfo(
+      toText(await readBody(c.req.raw, 65_536, "cache info", context.stallMs)),
+    );
+    if (storeDir !== undefined && storeDir !== STORE_DIR) {
+      throw new HttpError(409, `Cannot change StoreDir: this cache is for ${STORE_DIR}`);
+    }
+    return new Response(null, { status: 200 });
+  });
+
+  app.get("/:file{[0-9a-z]{32}\\.narinfo}", async (c) => {
+    const info = await findPath(context, c.req.param("file").slice(0, 32));
+    return info ? text(await narInfoText(info, context), "text/x-nix-narinfo") : notFound();
+  });
+  app.put("/:file{[0-9a-z]{32}\\.narinfo}", (c) => putNarInfo(c, c.req.param("file").slice(0, 32), context));
+  app.get("/:file{[0-9a-z]{32}\\.ls}", async (c) => {
+    const info = await findPath(context, c.req.param("file").slice(0, 32));
+    return info ? await nars.listing(info) : notFound();
+  });
+
+  app.get("/nar/:era{(?:snix|tvix)-castore}/:node", (c) => nars.byNode(c));
+  app.get("/nar/:file", (c) => nars.byFile(c, c.req.param("file")));
+  app.put("/nar/:file", (c) => putNar(c, c.req.param("file"), context));
+}
+
+async function findPath(context: ServerContext, hashPart: string): Promise<PathInfo | undefined> {
+  return isHashPart(hashPart) ? await context.pathInfos.get(hashPart) : undefined;
+}
+
+function cacheInfo({ priority, wantMassQuery }: ServerContext): string {
+  return formatCacheInfo({ storeDir: STORE_DIR, wantMassQuery, priority });
+}
+
+async function narInfoText(info: PathInfo, { secretKeys }: ServerContext): Promise<string> {
+  const { narSha256, narSize } = info;
+  const own = await Promise.all(
+    secretKeys.map((key) => sign(key, fingerprint({ ...info, narHash: narSha256 }))),
+  );
+  return formatNarInfo(toNarInfo({ ...info, signatures: mergeSignatures(info.signatures, own) }, {
+    url: formatNarUrl(info.node, narSize),
+    compression: "none",
+    fileSize: narSize,
+    fileHash: { algorithm: "sha256", digest: narSha256 },
+  }));
+}
+
+async function putNarInfo(c: Context, hashPart: string, context: ServerContext): Promise<Response> {
+  if (!isHashPart(hashPart)) {
+    throw new HttpError(400, `Cannot accept ${hashPart}.narinfo: the name is no hash part`);
+  }
+  const body = await decodedBody(c.req.raw, MAX_NAR_INFO_LENGTH, "narinfo", context);
+  const info = await publish(hashPart, parseNarInfo(utf8(body, "narinfo")), context);
+  const unclaimed = info.unclaimedReferences.length;
+  context.log(
+    `published ${formatStorePath(info.storePath)} (${info.narSize} bytes)` +
+      (unclaimed
+        ? `; its contents mention ${unclaimed} paths that References does not list: ${
+          info.unclaimedReferences.slice(0, 5).join(" ")
+        }`
+        : ""),
+  );
+  return new Response(null, { status: 200 });
+}
+
+async function putNar(c: Context, fileName: string, context: ServerContext): Promise<Response> {
+  const name = parseNarFileName(fileName);
+  if (!name) {
+    throw new HttpError(400, `Cannot take ${fileName}: want nar/<FileHash in nixbase32>.nar[.suffix]`);
+  }
+  const started = performance.now();
+  const file = await receiveNar(name, bodyStream(c.req.raw, context.stallMs), context);
+  context.log(
+    `received ${fileName} (${file.fileSize} bytes, ${file.compression}) in ${
+      Math.round(performance.now() - started)
+    } ms`,
+  );
+  return new Response(null, { status: 200 });
+}
+
+/** Answers requests for NARs. */
+class NarResponses {
+  #context: ServerContext;
+  #layouts = new Lru<string, Promise<NarLayout>>(LAYOUTS_KEPT);
+
+  constructor(context: ServerContext) {
+    this.#context = context;
+  }
+
+  /** A NAR by its root node. */
+  async byNode(c: Context): Promise<Response> {
+    const url = new URL(c.req.url);
+    const { node, narSize } = parseNarUrl(url.pathname.slice(1) + url.search)!;
+    const layout = await this.#layout(node);
+    if (!layout) return notFound();
+    if (narSize !== undefined && narSize !== layout.size) {
+      throw new HttpError(
+        400,
+        `Cannot serve the NAR: narsize is ${narSize}, and it has ${layout.size} bytes`,
+      );
+    }
+    return this.#plain(c, node, layout);
+  }
+
+  /** A file that was uploaded: the NAR itself where it was not compressed, else the NAR in the same compression again. */
+  async byFile(c: Context, fileName: string): Promise<Response> {
+    const name = parseNarFileName(fileName);
+    const file = name && await receivedFile(this.#context.names, name.text);
+    const nar = file && await receivedNar(this.#context.names, file.narSha256);
+    if (!nar) return notFound();
+    const compression = file!.compression as CompressionName;
+    if (c.req.method === "HEAD" && compression !== "none") {
+      return new Response(null, { headers: { "content-type": NAR_TYPE } });
+    }
+    const layout = await this.#layout(nar.root);
+    if (!layout) return notFound();
+    if (compression === "none") return this.#plain(c, nar.root, layout);
+    if (!this.#context.codec.compresses.has(compression)) {
+      throw new HttpError(
+        404,
+        `The contents of ${fileName} are here, but not in ${compression}: ask for the narinfo again (--refresh)`,
+      );
+    }
+    const bytes = this.#context.codec.compress(compression, this.#render(layout));
+    // Not the bytes that were uploaded, so not for ever, and no promise of ranges.
+    return new Response(toReadable(bytes), {
+      headers: { "content-type": NAR_TYPE, "cache-control": "no-cache" },
+    });
+  }
+
+  /** The listing of a path, worked out from what is stored. */
+  async listing(info: PathInfo): Promise<Response> {
+    const { formatListing } = await import("../nar/listing.ts");
+    const layout = await this.#layout(info.node);
+    if (!layout) return notFound();
+    return text(formatListing({ root: layout.listing() }), "application/json");
+  }
+
+  #plain(c: Context, node: Node, layout: NarLayout): Response {
+    const etag = `"${toHex(blake3(encodeEntry(node)).subarray(0, 16))}"`;
+    const headers: Record<string, string> = {
+      "content-type": NAR_TYPE,
+      "cache-control": FOR_EVER,
+      "accept-ranges": "bytes",
+      etag,
+    };
+    if (c.req.header("if-none-match")?.split(",").some((tag) => tag.trim() === etag || tag.trim() === "*")) {
+      return new Response(null, { status: 304, headers });
+    }
+    const ifRange = c.req.header("if-range");
+    const range = ifRange === undefined || ifRange === etag
+      ? parseRange(c.req.header("range"), layout.size)
+      : undefined;
+    if (range === "unsatisfiable") {
+      headers["content-range"] = `bytes */${layout.size}`;
+      return new Response(null, { status: 416, headers });
+    }
+    headers["content-length"] = String(range ? range.end - range.start : layout.size);
+    if (range) headers["content-range"] = `bytes ${range.start}-${range.end - 1}/${layout.size}`;
+    const body = c.req.method === "HEAD" ? null : toReadable(this.#render(layout, range));
+    return new Response(body, { status: range ? 206 : 200, headers });
+  }
+
+  /** A failure in the middle of a body breaks the connection, which is all that can be told the client then; the log gets the rest. */
+  async *#render(
+    layout: NarLayout,
+    range?: { start: number; end: number },
+  ): AsyncGenerator<Bytes, void, void> {
+    try {
+      yield* renderNar(layout, this.#context.blobs, range);
+    } catch (error) {
+      this.#context.log(`failed in the middle of a NAR: ${(error as Error).message}`);
+      throw error;
+    }
+  }
+
+  async #layout(node: Node): Promise<NarLayout | undefined> {
+    const key = toHex(encodeEntry(node));
+    let layout = this.#layouts.get(key);
+    if (!layout) {
+      layout = this.#open(node);
+      this.#layouts.set(key, layout, 1000);
+      layout.then((known) => this.#layouts.set(key, layout!, known.weight), () => this.#layouts.delete(key));
+    }
+    try {
+      return await layout;
+    } catch (error) {
+      if (error instanceof MissingError) return undefined;
+      throw error;
+    }
+  }
+
+  async #open(node: Node): Promise<NarLayout> {
+    if (node.type === "file" && !await this.#context.blobs.has(node.digest)) {
+      throw new MissingError("blob", toHex(node.digest));
+    }
+    return await narLayout(node, this.#context.directories);
+  }
+}
+
+function utf8(bytes: Bytes, what: string): string {
+  try {
+    return toText(bytes);
+  } catch (cause) {
+    throw new FormatError(what, `Cannot read the ${what}: it is not UTF-8 text`, { cause });
+  }
+}
+
+/** A text whose length is known. */
+export function text(body: string, type: string): Response {
+  const bytes = fromText(body);
+  return new Response(bytes, { headers: { "content-type": type, "content-length": String(bytes.length) } });
+}
+
+/** Nothing here under this name. */
+export function notFound(): Response {
+  return new Response("404 Not Found\n", {
+    status: 404,
+    headers: { "content-type": "text/plain; charset=utf-8" },
+  });
+}

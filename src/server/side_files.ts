@@ -1,0 +1,87 @@
+/**
+ * What a binary cache keeps beside NARs and narinfos: build logs, realisations of content-addressed derivations, the index of
+ * debug information. Kept as they were sent, with their Content-Encoding, as blobs under a name.
+ *
+ * Listings (`<hash part>.ls`) are taken and not kept: they are worked out from what is stored, which is always right.
+ */
+import type { Context, Hono } from "hono";
+import { toText } from "../bytes/bytes.ts";
+import { toReadable } from "../bytes/streams.ts";
+import { FormatError } from "../errors.ts";
+import { collect } from "../bytes/streams.ts";
+import { decodeSideFile, encodeSideFile } from "../store/messages.ts";
+import { readBody } from "./bodies.ts";
+import { contentEncoding } from "./content_encoding.ts";
+import type { ServerContext } from "./context.ts";
+import { notFound } from "./nix_cache.ts";
+
+/** Longest log, in bytes. */
+const MAX_LOG = 64 * 1024 * 1024;
+/** Longest JSON file, in bytes. */
+const MAX_JSON = 8 * 1024 * 1024;
+
+/** Paths of side files; each is the key of its record too. */
+const LOG = "/:dir{log}/:name{[0-9a-zA-Z+\\-._?=]{1,255}}";
+const JSON_FILES = [
+  "/:dir{realisations}/:name{[0-9a-zA-Z+\\-._?=:!]{1,400}}",
+  "/:dir{build-trace-v2}/:drv{[0-9a-zA-Z+\\-._?=]{1,255}}/:name{[0-9a-zA-Z+\\-._?=]{1,255}}",
+  "/:dir{debuginfo}/:name{[0-9a-f]{4,64}(?:\\.debug)?}",
+];
+
+/** Adds the routes of side files. */
+export function sideFileRoutes(app: Hono, context: ServerContext): void {
+  app.get(LOG, (c) => get(c, context));
+  app.put(LOG, (c) => put(c, context, MAX_LOG, false));
+  for (const path of JSON_FILES) {
+    app.get(path, (c) => get(c, context));
+    app.put(path, (c) => put(c, context, MAX_JSON, true));
+  }
+  app.put("/:file{[0-9a-z]{32}\\.ls}", async (c) => {
+    await readBody(c.req.raw, MAX_LOG, "listing", context.stallMs);
+    return new Response(null, { status: 200 });
+  });
+}
+
+function keyOf(c: Context): string {
+  const { dir, drv, name } = c.req.param();
+  return [dir, drv, name].filter((part) => part !== undefined).join("/");
+}
+
+async function get(c: Context, { names, blobs }: ServerContext): Promise<Response> {
+  const value = await names.get(keyOf(c));
+  if (!value) return notFound();
+  const file = decodeSideFile(value);
+  const headers = {
+    "content-type": file.contentType,
+    "content-length": String(file.size),
+    ...(file.contentEncoding && { "content-encoding": file.contentEncoding }),
+  };
+  if (c.req.method === "HEAD") return new Response(null, { headers });
+  const blob = await blobs.open(file.digest);
+  return blob ? new Response(toReadable(blob), { headers }) : notFound();
+}
+
+async function put(c: Context, context: ServerContext, limit: number, json: boolean): Promise<Response> {
+  const encoding = contentEncoding(c.req.raw);
+  const body = await readBody(c.req.raw, limit, "file", context.stallMs);
+  if (json) {
+    const plain = await collect(context.codec.decompress(encoding, [body]));
+    checkJson(plain);
+  }
+  const { digest, size } = await context.blobs.put(body);
+  const contentType = c.req.header("content-type") ??
+    (json ? "application/json" : "text/plain; charset=utf-8");
+  await context.names.put(
+    keyOf(c),
+    encodeSideFile({ digest, size, contentType, ...(encoding !== "none" && { contentEncoding: encoding }) }),
+  );
+  return new Response(null, { status: 200 });
+}
+
+function checkJson(bytes: Uint8Array): void {
+  try {
+    const value = JSON.parse(toText(bytes));
+    if (typeof value === "object" && value !== null) return;
+  } catch { /* said below */ }
+  throw new FormatError("json", "Cannot take the file: it is not a JSON object");
+}

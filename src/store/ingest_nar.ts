@@ -1,0 +1,289 @@
+/**
+ * NAR → castore: an archive comes in as a stream, its files become blobs and its folders Directories.
+ *
+ * One pass, in one thread: each piece is hashed, scanned for references and parsed. Files under 1 MiB are stored in the
+ * background while parsing goes on, many at a time, with a bound on their bytes; longer ones are streamed. A Directory
+ * is stored as soon as all below it is. Contents are passed on as views of the pieces the source gives.
+ */
+import { Budget } from "../bytes/budget.ts";
+import { type Bytes, EMPTY } from "../bytes/bytes.ts";
+import { Channel } from "../bytes/channel.ts";
+import { type ByteSource, iterate } from "../bytes/streams.ts";
+import type { BlobService, ChunkMeta } from "../castore/blob_service.ts";
+import {
+  type Directory,
+  directoryDigest,
+  type DirectoryItem,
+  directoryOf,
+  directorySize,
+  type SizeRule,
+} from "../castore/directory.ts";
+import type { DirectoryService } from "../castore/directory_service.ts";
+import type { Node } from "../castore/node.ts";
+import { LimitError } from "../errors.ts";
+import type { HashProvider } from "../hash/hasher.ts";
+import { type NarLimits, NarParser, type NarToken } from "../nar/reader.ts";
+import { ReferenceScanner } from "../nix/references.ts";
+
+/** Files of fewer bytes are stored in the background. */
+const SMALL = 1024 * 1024;
+/** Bytes of small files that may be on their way to the store at once. */
+const IN_FLIGHT = 128 * 1024 * 1024;
+/** What a small file counts at least: an empty one is on its way too. */
+const LEAST_WEIGHT = 1024;
+/** Bytes of a long file that may wait for the store. */
+const STREAM_WINDOW = 2 * 1024 * 1024;
+
+export interface IngestOptions extends NarLimits {
+  readonly blobs: BlobService;
+  readonly directories: DirectoryService;
+  readonly hashes: HashProvider;
+  /** Which sizes Directories get; default `documented`. */
+  readonly sizes?: SizeRule;
+  /** Longest NAR in bytes; default no bound. */
+  readonly maxNarSize?: number;
+  /** Bounds the bytes of small files in flight, of this NAR and others it is shared with; default 128 MiB for this one. */
+  readonly budget?: Budget;
+  /** Told the NAR bytes read so far, once a piece. */
+  readonly onProgress?: (narBytes: number) => void;
+}
+
+/** What became of a NAR. */
+export interface IngestedNar {
+  /** The root node, of which nothing refers to yet. */
+  readonly node: Node;
+  readonly narSize: number;
+  readonly narSha256: Bytes;
+  /** Hash parts of store paths found in the archive; `overflowed`: there were more than are kept. */
+  readonly found: ReadonlySet<string>;
+  readonly overflowed: boolean;
+}
+
+/**
+ * Stores the contents of a NAR. Resolves when all of it is durable. Throws `FormatError` for an archive that is not
+ * strictly one NAR (also for bytes after its end), `LimitError` past a bound, and whatever the source or the store
+ * throws; then blobs and Directories may have been stored, which nothing refers to. The source must not use the bytes
+ * of its pieces again.
+ */
+export async function ingestNar(source: ByteSource, options: IngestOptions): Promise<IngestedNar> {
+  const sha256 = await options.hashes.create("sha256");
+  const scanner = new ReferenceScanner();
+  const parser = new NarParser(options);
+  const tree = new TreeBuilder(options);
+  const limit = options.maxNarSize ?? Infinity;
+  let narSize = 0;
+  try {
+    for await (const piece of iterate(source)) {
+      narSize += piece.length;
+      if (narSize > limit) {
+        throw new LimitError(limit, `Cannot take the NAR: it is longer than ${limit} bytes`);
+      }
+      sha256.update(piece);
+      scanner.update(piece);
+      parser.feed(piece);
+      for (let token = parser.next(); token; token = parser.next()) {
+        const wait = tree.take(token);
+        if (wait) await wait;
+      }
+      options.onProgress?.(narSize);
+    }
+    parser.finish();
+    const node = await tree.finish();
+    return {
+      node,
+      narSize,
+      narSha256: sha256.digest(),
+      found: scanner.found,
+      overflowed: scanner.overflowed,
+    };
+  } catch (error) {
+    await tree.abandon(error);
+    throw error;
+  }
+}
+
+/** A folder whose entries are still coming, or still being stored. */
+interface Frame {
+  readonly name: Bytes;
+  readonly parent: Frame | undefined;
+  readonly items: DirectoryItem[];
+  /** Children that have no node yet, plus one while the folder is open. */
+  waiting: number;
+}
+
+/** A long file on its way to the store. */
+interface LongFile {
+  readonly channel: Channel<Bytes>;
+}
+
+/** A short file being gathered. */
+interface ShortFile {
+  readonly name: Bytes;
+  readonly size: number;
+  readonly executable: boolean;
+  bytes: Bytes | undefined;
+  filled: number;
+}
+
+/** Builds the tree from the tokens of a NAR, storing as it goes. */
+class TreeBuilder {
+  #options: IngestOptions;
+  #budget: Budget;
+  #frame: Frame | undefined;
+  #short: ShortFile | undefined;
+  #long: LongFile | undefined;
+  #root: Node | undefined;
+  #failure: { error: unknown } | undefined;
+  /** Blobs that are being stored. */
+  #underWay = 0;
+  /** Called when something that was waited for may have come: nothing is under way, or something failed. */
+  #wake: (() => void) | undefined;
+  #directories = new Channel<Directory>(Infinity);
+  #closure: Promise<void> | undefined;
+
+  constructor(options: IngestOptions) {
+    this.#options = options;
+    this.#budget = options.budget ?? new Budget(IN_FLIGHT);
+  }
+
+  /** Takes the next token. Returns a promise to wait for when too much is under way. */
+  take(token: NarToken): Promise<void> | undefined {
+    this.#check();
+    switch (token.type) {
+      case "directory":
+        if (this.#frame) this.#frame.waiting++;
+        this.#frame = { name: token.name, parent: this.#frame, items: [], waiting: 1 };
+        return;
+      case "symlink":
+        this.#add(this.#frame, token.name, { type: "symlink", target: token.target });
+        return;
+      case "file":
+        if (token.size < SMALL) {
+          this.#short = {
+            name: token.name,
+            size: token.size,
+            executable: token.executable,
+            bytes: undefined,
+            filled: 0,
+          };
+        } else this.#startLong(token.name, token.size, token.executable);
+        return;
+      case "data":
+        if (this.#long) return this.#long.channel.push(token.bytes, token.bytes.length);
+        this.#gather(this.#short!, token.bytes);
+        return;
+      case "end":
+        if (this.#long) {
+          this.#long.channel.close();
+          this.#long = undefined;
+        } else if (this.#short) return this.#endShort();
+        else this.#endFolder();
+    }
+  }
+
+  /** Waits for all that is under way and returns the root node. */
+  async finish(): Promise<Node> {
+    while (this.#underWay > 0 && !this.#failure) await this.#change();
+    this.#check();
+    this.#directories.close();
+    await this.#closure;
+    this.#check();
+    return this.#root!;
+  }
+
+  /** Gives up: waits until nothing is under way any more. */
+  async abandon(error: unknown): Promise<void> {
+    this.#failure ??= { error };
+    this.#long?.channel.fail(error);
+    this.#directories.fail(error);
+    while (this.#underWay > 0) await this.#change();
+    await this.#closure;
+  }
+
+  #check(): void {
+    if (this.#failure) throw this.#failure.error;
+  }
+
+  #change(): Promise<void> {
+    return new Promise((wake) => this.#wake = wake);
+  }
+
+  #gather(file: ShortFile, bytes: Bytes): void {
+    if (bytes.length === file.size) {
+      file.bytes = bytes; // all of it in one piece: no copy
+      return;
+    }
+    file.bytes ??= new Uint8Array(file.size);
+    file.bytes.set(bytes, file.filled);
+    file.filled += bytes.length;
+  }
+
+  #endShort(): Promise<void> | undefined {
+    const { name, size, executable, bytes } = this.#short!;
+    const frame = this.#frame;
+    this.#short = undefined;
+    if (frame) frame.waiting++;
+    const weight = Math.max(size, LEAST_WEIGHT);
+    const store = () =>
+      this.#watch(this.#options.blobs.put(bytes ?? EMPTY), weight, (blob) => {
+        this.#settle(frame, name, { type: "file", digest: blob.digest, size, executable });
+      });
+    const wait = this.#budget.take(weight);
+    if (!wait) return void store();
+    return wait.then(store);
+  }
+
+  #startLong(name: Bytes, size: number, executable: boolean): void {
+    const frame = this.#frame;
+    if (frame) frame.waiting++;
+    const channel = new Channel<Bytes>(STREAM_WINDOW);
+    this.#long = { channel };
+    this.#watch(this.#options.blobs.put(channel), 0, (blob) => {
+      this.#settle(frame, name, { type: "file", digest: blob.digest, size, executable });
+    });
+  }
+
+  /** Follows a blob that is being stored, in the background. */
+  #watch(putting: Promise<ChunkMeta>, weight: number, stored: (blob: ChunkMeta) => void): void {
+    this.#underWay++;
+    putting.then(stored).catch((error) => {
+      this.#failure ??= { error };
+      this.#long?.channel.fail(error);
+    }).then(() => {
+      if (weight) this.#budget.give(weight);
+      if (--this.#underWay === 0 || this.#failure) this.#wake?.();
+    });
+  }
+
+  #endFolder(): void {
+    const frame = this.#frame!;
+    this.#frame = frame.parent;
+    this.#release(frame);
+  }
+
+  /** A child that was waited for has its node now. */
+  #settle(frame: Frame | undefined, name: Bytes, node: Node): void {
+    this.#add(frame, name, node);
+    if (frame) this.#release(frame);
+  }
+
+  #add(frame: Frame | undefined, name: Bytes, node: Node): void {
+    if (frame) frame.items.push({ name, node });
+    else this.#root = node;
+  }
+
+  #release(frame: Frame): void {
+    if (--frame.waiting > 0 || this.#failure) return;
+    const directory = directoryOf(frame.items);
+    this.#closure ??= this.#options.directories.putClosure(this.#directories).then(() => {}, (error) => {
+      this.#failure ??= { error };
+    });
+    this.#directories.push(directory);
+    const node: Node = {
+      type: "directory",
+      digest: directoryDigest(directory),
+      size: directorySize(directory, this.#options.sizes ?? "documented"),
+    };
+    this.#settle(frame.parent, frame.name, node);
+  }
+}

@@ -1,0 +1,270 @@
+/**
+ * Where everything of a NAR lies, without rendering it. Sizes of all Directories' archives are worked out once; any
+ * stretch of the NAR is then found by walking down to it. So a NAR has a length before a blob was read, reading
+ * starts anywhere, and memory is that of the distinct Directories, however often they stand in the tree.
+ */
+import { type Bytes, EMPTY, toText } from "../bytes/bytes.ts";
+import { toHex } from "../bytes/hex.ts";
+import { quoteName } from "../bytes/names.ts";
+import { formatDigest } from "../castore/digest.ts";
+import type { Directory, DirectoryItem } from "../castore/directory.ts";
+import type { DirectoryService } from "../castore/directory_service.ts";
+import type { FileNode, Node } from "../castore/node.ts";
+import { FormatError, LimitError, MissingError } from "../errors.ts";
+import type { ListingNode } from "../nar/listing.ts";
+import {
+  DIRECTORY_END,
+  DIRECTORY_START,
+  ENTRY_END,
+  entryStartLength,
+  fileEndLength,
+  fileStartLength,
+  NAR_START,
+  symlinkLength,
+  writeBytes,
+  writeEntryStart,
+  writeFileEnd,
+  writeFileStart,
+  writeSymlink,
+} from "../nar/wire.ts";
+
+/** Most folders inside each other. */
+const MAX_DEPTH = 4096;
+/** Words between two files are a few hundred bytes; a buffer of this length serves most. */
+const LITERAL_FIRST = 512;
+/** Words of the archive are handed out in pieces of about this length. */
+const LITERAL = 32 * 1024;
+/** Longest words around one node: a symlink in a folder. */
+const LITERAL_ROOM = 8 * 1024;
+/** Memory of one Directory item and its node, about. */
+const ITEM_WEIGHT = 400;
+
+/** A stretch of a NAR: words of the archive, or bytes `start` to `end` (not included) of a file. */
+export type Segment =
+  | { readonly type: "literal"; readonly bytes: Bytes }
+  | { readonly type: "blob"; readonly file: FileNode; readonly start: number; readonly end: number };
+
+/**
+ * Lays out the NAR of a root node. Throws {@link MissingError} if a Directory is not stored, {@link LimitError} for a
+ * tree of more than 4096 folders inside each other or an archive of 2^53 bytes and more.
+ */
+export async function narLayout(root: Node, directories: DirectoryService): Promise<NarLayout> {
+  const closure = new Map<string, Directory>();
+  if (root.type === "directory") {
+    for await (const { digest, directory } of directories.getClosure(root.digest)) {
+      closure.set(toHex(digest), directory);
+    }
+    if (closure.size === 0) throw new MissingError("directory", formatDigest(root.digest));
+  }
+  return new NarLayout(root, closure);
+}
+
+interface Folder {
+  readonly items: readonly DirectoryItem[];
+  /** Length of the folder's node in the archive. */
+  readonly length: number;
+}
+
+/** A folder on the way down, and how far the walk is in it. */
+interface Step {
+  readonly items: readonly DirectoryItem[];
+  next: number;
+  /** Whether an entry was begun and not ended. */
+  open: boolean;
+}
+
+/** A NAR laid out. */
+export class NarLayout {
+  /** Length of the NAR in bytes. */
+  readonly size: number;
+  /** Memory held, in bytes, about. */
+  readonly weight: number;
+  #root: Node;
+  #folders = new Map<string, Folder>();
+
+  /** @param closure every Directory below the root, by its digest in hex */
+  constructor(root: Node, closure: ReadonlyMap<string, Directory>) {
+    this.#root = root;
+    if (root.type === "directory") this.#measure(toHex(root.digest), closure, 1);
+    this.size = NAR_START.length + this.#nodeLength(root);
+    if (this.size > Number.MAX_SAFE_INTEGER) {
+      throw new LimitError(Number.MAX_SAFE_INTEGER, "Cannot lay out the NAR: it has 2^53 bytes or more");
+    }
+    let items = 0;
+    for (const directory of closure.values()) items += directory.items.length;
+    this.weight = 1000 + items * ITEM_WEIGHT;
+  }
+
+  /** The stretches that make up bytes `start` to `end` (not included; clamped), in order. */
+  *segments(start = 0, end: number = this.size): Generator<Segment, void, void> {
+    const cut = new Cut(start, Math.min(end, this.size));
+    const steps: Step[] = [];
+    cut.write(NAR_START.length, (buffer, at) => writeBytes(buffer, at, NAR_START));
+    yield* this.#enter(this.#root, cut, steps);
+    while (steps.length > 0 && !cut.done) {
+      const step = steps[steps.length - 1];
+      if (step.open) {
+        cut.write(ENTRY_END.length, (buffer, at) => writeBytes(buffer, at, ENTRY_END));
+        step.open = false;
+      }
+      if (step.next === step.items.length) {
+        cut.write(DIRECTORY_END.length, (buffer, at) => writeBytes(buffer, at, DIRECTORY_END));
+        steps.pop();
+        continue;
+      }
+      const { name, node } = step.items[step.next++];
+      if (cut.skip(this.#entryLength(name, node))) continue;
+      cut.write(entryStartLength(name.length), (buffer, at) => writeEntryStart(buffer, at, name));
+      step.open = true;
+      if (cut.full) yield* cut.drain();
+      yield* this.#enter(node, cut, steps);
+    }
+    yield* cut.drain();
+  }
+
+  /** The words and contents of a node, of a folder only what it begins with. */
+  *#enter(node: Node, cut: Cut, steps: Step[]): Generator<Segment, void, void> {
+    if (node.type === "directory") {
+      cut.write(DIRECTORY_START.length, (buffer, at) => writeBytes(buffer, at, DIRECTORY_START));
+      steps.push({ items: this.#folders.get(toHex(node.digest))!.items, next: 0, open: false });
+    } else if (node.type === "symlink") {
+      const { target } = node;
+      cut.write(symlinkLength(target.length), (buffer, at) => writeSymlink(buffer, at, target));
+    } else {
+      const { executable, size } = node;
+      cut.write(fileStartLength(executable), (buffer, at) => writeFileStart(buffer, at, executable, size));
+      const part = cut.contents(size);
+      if (part) {
+        yield* cut.drain();
+        yield { type: "blob", file: node, start: part.start, end: part.end };
+      }
+      cut.write(fileEndLength(size), (buffer, at) => writeFileEnd(buffer, at, size));
+    }
+  }
+
+  /**
+   * The tree as Nix lists it, with the offset of each file's contents in the NAR. Throws {@link FormatError} for names
+   * and targets that are not UTF-8, which a listing cannot hold.
+   */
+  listing(): ListingNode {
+    return this.#list(this.#root, NAR_START.length);
+  }
+
+  /** @param at where the node begins in the NAR */
+  #list(node: Node, at: number): ListingNode {
+    if (node.type === "symlink") return { type: "symlink", target: listed(node.target) };
+    if (node.type === "file") {
+      const { size, executable } = node;
+      return { type: "regular", size, executable, narOffset: at + fileStartLength(executable) };
+    }
+    const entries = new Map<string, ListingNode>();
+    at += DIRECTORY_START.length;
+    for (const { name, node: child } of this.#folders.get(toHex(node.digest))!.items) {
+      entries.set(listed(name), this.#list(child, at + entryStartLength(name.length)));
+      at += this.#entryLength(name, child);
+    }
+    return { type: "directory", entries };
+  }
+
+  #measure(key: string, closure: ReadonlyMap<string, Directory>, depth: number): void {
+    if (this.#folders.has(key)) return;
+    if (depth > MAX_DEPTH) {
+      throw new LimitError(MAX_DEPTH, `Cannot lay out the NAR: over ${MAX_DEPTH} folders inside each other`);
+    }
+    const { items } = closure.get(key)!;
+    let length = DIRECTORY_START.length + DIRECTORY_END.length;
+    for (const { name, node } of items) {
+      if (node.type === "directory") this.#measure(toHex(node.digest), closure, depth + 1);
+      length += this.#entryLength(name, node);
+    }
+    this.#folders.set(key, { items, length });
+  }
+
+  #entryLength(name: Bytes, node: Node): number {
+    return entryStartLength(name.length) + this.#nodeLength(node) + ENTRY_END.length;
+  }
+
+  #nodeLength(node: Node): number {
+    if (node.type === "file") return fileStartLength(node.executable) + node.size + fileEndLength(node.size);
+    if (node.type === "symlink") return symlinkLength(node.target.length);
+    return this.#folders.get(toHex(node.digest))!.length;
+  }
+}
+
+/** Gathers words of an archive, of which only the bytes `start` to `end` are wanted. */
+class Cut {
+  /** Offset in the archive of what comes next. */
+  at = 0;
+  #start: number;
+  #end: number;
+  #buffer: Bytes = EMPTY;
+  /** Offset in the archive of the first byte of `#buffer`. */
+  #bufferAt = 0;
+  #filled = 0;
+
+  constructor(start: number, end: number) {
+    this.#start = start;
+    this.#end = end;
+  }
+
+  /** Whether all that is wanted was passed. */
+  get done(): boolean {
+    return this.at >= this.#end;
+  }
+
+  /** Whether it is time to hand out what was gathered. */
+  get full(): boolean {
+    return this.#filled >= LITERAL;
+  }
+
+  /** Passes over so many bytes if none of them is wanted. */
+  skip(length: number): boolean {
+    if (this.at + length > this.#start) return false;
+    this.at += length;
+    return true;
+  }
+
+  /** The next `length` bytes are words, which `write` puts into a buffer at an offset. */
+  write(length: number, write: (buffer: Bytes, at: number) => void): void {
+    if (this.done || this.skip(length)) return;
+    if (this.#filled === 0) {
+      this.#buffer = new Uint8Array(Math.max(length, LITERAL_FIRST));
+      this.#bufferAt = this.at;
+    } else if (this.#filled + length > this.#buffer.length) {
+      const grown = new Uint8Array(Math.max(LITERAL + LITERAL_ROOM, this.#filled + length));
+      grown.set(this.#buffer.subarray(0, this.#filled));
+      this.#buffer = grown;
+    }
+    write(this.#buffer, this.#filled);
+    this.#filled += length;
+    this.at += length;
+  }
+
+  /** The next `size` bytes are the contents of a file: which of them are wanted, if any. */
+  contents(size: number): { start: number; end: number } | undefined {
+    const start = Math.max(0, this.#start - this.at);
+    const end = Math.min(size, this.#end - this.at);
+    this.at += size;
+    return start < end ? { start, end } : undefined;
+  }
+
+  /** Hands out the words gathered so far. */
+  *drain(): Generator<Segment, void, void> {
+    const start = Math.max(0, this.#start - this.#bufferAt);
+    const end = Math.min(this.#filled, this.#end - this.#bufferAt);
+    if (start < end) yield { type: "literal", bytes: this.#buffer.subarray(start, end) };
+    this.#filled = 0;
+  }
+}
+
+function listed(bytes: Bytes): string {
+  try {
+    return toText(bytes);
+  } catch (cause) {
+    throw new FormatError(
+      "listing",
+      `Cannot list ${quoteName(bytes)}: a listing is text, and it is not UTF-8`,
+      { cause },
+    );
+  }
+}

@@ -1,0 +1,37 @@
+/**
+ * URLs of NARs that carry their root node, relative to the cache:
+ *
+ *   nar/snix-castore/<base64url of the unnamed Entry message>?narsize=<bytes>
+ *
+ * `tvix-castore` is read too. Who knows the digest may read the contents: the node is the capability.
+ */
+import { fromBase64Url, toBase64Url } from "../bytes/base64.ts";
+import { decodeAnonymousEntry, encodeEntry } from "../castore/messages.ts";
+import type { Node } from "../castore/node.ts";
+import { FormatError } from "../errors.ts";
+
+/** The longest encoded node in bytes: that of a symlink. */
+const MAX_ENTRY_LENGTH = 8192;
+
+/** The URL of a node's NAR. */
+export function formatNarUrl(node: Node, narSize: number): string {
+  return `nar/snix-castore/${toBase64Url(encodeEntry(node))}?narsize=${narSize}`;
+}
+
+/** Reads a URL of this kind; `undefined` for any other. Throws {@link FormatError} for one that is broken. */
+export function parseNarUrl(url: string): { node: Node; narSize: number | undefined } | undefined {
+  const match = /^nar\/(?:snix|tvix)-castore\/([^?]*)(?:\?(.*))?$/s.exec(url);
+  if (!match) return undefined;
+  const encoded = fromBase64Url(match[1]);
+  if (encoded.length > MAX_ENTRY_LENGTH) {
+    throw new FormatError("nar url", "Cannot read the NAR URL: its node is too long");
+  }
+  const size = new URLSearchParams(match[2] ?? "").get("narsize");
+  if (size !== null && !/^(0|[1-9][0-9]{0,15})$/.test(size)) {
+    throw new FormatError(
+      "nar url",
+      `Cannot read the NAR URL: narsize is ${JSON.stringify(size.slice(0, 40))}, want bytes`,
+    );
+  }
+  return { node: decodeAnonymousEntry(encoded), narSize: size === null ? undefined : Number(size) };
+}

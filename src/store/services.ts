@@ -1,0 +1,36 @@
+/**
+ * A home and the services over it.
+ */
+import type { BlobService } from "../castore/blob_service.ts";
+import { blobsOver } from "../castore/blobs_over.ts";
+import type { ByteStore } from "../castore/byte_store.ts";
+import { directoriesOver } from "../castore/directories_over.ts";
+import type { DirectoryService } from "../castore/directory_service.ts";
+import type { PathInfoService } from "./path_info_service.ts";
+import { pathInfosOver } from "./path_infos_over.ts";
+
+/** Where a store lives: two ByteStores, which may be one. */
+export interface Home {
+  /** Small, mutable: path infos, what was received, side files. */
+  readonly names: ByteStore;
+  /** Content-addressed: chunks, chunk lists, Directories. */
+  readonly bytes: ByteStore;
+}
+
+/** A store. */
+export interface Services {
+  readonly blobs: BlobService;
+  readonly directories: DirectoryService;
+  readonly pathInfos: PathInfoService;
+  readonly names: ByteStore;
+}
+
+/** The services of a store that lives in a home. */
+export function servicesOver({ names, bytes }: Home): Services {
+  return {
+    blobs: blobsOver(bytes),
+    directories: directoriesOver(bytes),
+    pathInfos: pathInfosOver(names),
+    names,
+  };
+}
