@@ -8,6 +8,8 @@ export class Channel<T> implements AsyncIterable<T> {
   #abandoned = false;
   #wakeConsumer: (() => void) | undefined;
   #wakeProducer: (() => void) | undefined;
+  #idle = false;
+  #wakeDrained: (() => void) | undefined;
 
   /** @param limit weight that may be queued before {@link push} asks to wait */
   constructor(readonly limit: number) {}
@@ -15,11 +17,18 @@ export class Channel<T> implements AsyncIterable<T> {
   /** Queues an item. Returns a promise to wait for when the queue is full, and nothing otherwise. */
   push(item: T, weight = 1): Promise<void> | undefined {
     if (this.#abandoned) return undefined;
+    this.#idle = false;
     this.#items.push({ item, weight });
     this.#queued += weight;
     this.#wakeConsumer?.();
     if (this.#queued <= this.limit) return undefined;
     return new Promise((resolve) => this.#wakeProducer = resolve);
+  }
+
+  /** Waits until the consumer is done with every item, or has left. Returns nothing when it is. */
+  drained(): Promise<void> | undefined {
+    if (this.#abandoned || (this.#idle && this.#items.length === 0)) return undefined;
+    return new Promise((resolve) => this.#wakeDrained = resolve);
   }
 
   /** No more items. */
@@ -45,7 +54,11 @@ export class Channel<T> implements AsyncIterable<T> {
           if ("error" in this.#end) throw this.#end.error;
           return;
         } else {
-          await new Promise<void>((resolve) => this.#wakeConsumer = resolve);
+          const woken = new Promise<void>((resolve) => this.#wakeConsumer = resolve);
+          this.#idle = true;
+          this.#wakeDrained?.();
+          await woken;
+          this.#idle = false;
           this.#wakeConsumer = undefined;
         }
       }
@@ -53,6 +66,7 @@ export class Channel<T> implements AsyncIterable<T> {
       this.#abandoned = true;
       this.#items = [];
       this.#release(this.#queued);
+      this.#wakeDrained?.();
     }
   }
 

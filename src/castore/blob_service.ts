@@ -35,8 +35,8 @@ export interface BlobService {
   open(digest: Digest, options?: { range?: ByteRange }): Promise<BlobReader | undefined>;
   /**
    * Stores a blob and resolves to its digest and length once it is durable. Bytes given at once are read before the
-   * call returns its promise; a stream is read at the pace of the store. If the source throws, so does `put`, and
-   * no blob is visible (chunks of it may be).
+   * call returns its promise; a stream is read at the pace of the store, and each of its pieces needs to be valid only
+   * until the next is asked for. If the source throws, so does `put`, and no blob is visible (chunks of it may be).
    */
   put(source: Bytes | AsyncIterable<Bytes>): Promise<ChunkMeta>;
   /**

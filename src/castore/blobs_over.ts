@@ -44,8 +44,11 @@ class BlobsOver implements BlobService {
     return chunks && new ManyChunksReader(this.#store, digest, chunks, options.range);
   }
 
-  async put(source: Bytes | AsyncIterable<Bytes>): Promise<ChunkMeta> {
-    return await (source instanceof Uint8Array ? this.#putBytes(source) : this.#putStream(source));
+  put(source: Bytes | AsyncIterable<Bytes>): Promise<ChunkMeta> {
+    if (!(source instanceof Uint8Array)) return this.#putStream(source);
+    if (source.length > DEFAULT_CHUNK_SIZES.min) return this.#putBytes(source);
+    const blob = { digest: blake3(source), size: source.length };
+    return this.#store.put(chunkKey(blob.digest), source).then(() => blob);
   }
 
   async chunks(digest: Digest): Promise<readonly ChunkMeta[] | undefined> {
@@ -63,10 +66,6 @@ class BlobsOver implements BlobService {
   async #putBytes(bytes: Bytes): Promise<ChunkMeta> {
     const size = bytes.length;
     const digest = blake3(bytes);
-    if (size <= DEFAULT_CHUNK_SIZES.min) {
-      await this.#store.put(chunkKey(digest), bytes);
-      return { digest, size };
-    }
     const chunks = [...chunksOf(bytes)];
     if (chunks.length === 1) {
       await this.#store.put(chunkKey(digest), bytes);

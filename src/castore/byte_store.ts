@@ -20,8 +20,8 @@ export const MAX_KEY_LENGTH = 512;
  *   keys name different values, also `a` and `a/b`, also `a` and `A`. Another key is a `TypeError`.
  * - A value is 0 to {@link MAX_VALUE_LENGTH} bytes; a longer one is a `LimitError` and nothing is written. There are
  *   no half-written values: a reader sees the old one, the new one, or none.
- * - The caller owns the bytes it passes and may reuse them once the call has returned its promise; the bytes it gets
- *   are its own.
+ * - The caller owns the bytes it passes and may reuse them once the call has returned its promise. The bytes it gets
+ *   stay as they are, whatever happens to the value, and are only to be read: they may be a view of something larger.
  * - Absence is `undefined`, never an exception.
  * - All methods may be called concurrently. Adapters group concurrent `put`s into one transaction, so callers get
  *   speed from concurrency.

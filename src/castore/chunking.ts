@@ -16,21 +16,21 @@ export function* chunksOf(bytes: Bytes): Generator<Bytes, void, void> {
   }
 }
 
+/** Bytes gathered before the buffer is moved up: several chunks, so that moving is rare. */
+const GATHERED = 4 * MAX;
+
 /**
  * The chunks of a blob that comes in pieces. A cut depends on up to the longest chunk's length of bytes ahead, so that
- * much is gathered before each cut. Each chunk is valid for good: it is a view of a buffer that is not used again.
+ * much is gathered before each cut. A chunk is valid until the next one is asked for, and so may the pieces be.
  */
 export async function* chunkStream(source: AsyncIterable<Bytes>): AsyncGenerator<Bytes, void, void> {
-  let buffer = new Uint8Array(4 * MAX);
+  const buffer = new Uint8Array(GATHERED);
   let start = 0;
   let end = 0;
   for await (const piece of source) {
     for (let at = 0; at < piece.length;) {
       if (end === buffer.length) {
-        // The chunks already yielded are views of this buffer, so what is left moves to a new one.
-        const rest = buffer.subarray(start, end);
-        buffer = new Uint8Array(4 * MAX);
-        buffer.set(rest);
+        buffer.copyWithin(0, start, end);
         end -= start;
         start = 0;
       }
@@ -45,5 +45,5 @@ export async function* chunkStream(source: AsyncIterable<Bytes>): AsyncGenerator
       }
     }
   }
-  for (const chunk of chunksOf(buffer.subarray(start, end))) yield chunk;
+  yield* chunksOf(buffer.subarray(start, end));
 }

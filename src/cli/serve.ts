@@ -157,29 +157,61 @@ async function readSecretKey(path: string): Promise<SecretKey> {
   }
 }
 
-function listen({ hostname, port }: ServeOptions, fetch: (request: Request) => Response | Promise<Response>) {
+/** A server that can be stopped without cutting anybody off. */
+interface Listening {
+  readonly finished: Promise<void>;
+  /** Takes no new requests, and stops once those under way have been answered. */
+  stop(): void;
+}
+
+function listen({ hostname, port }: ServeOptions, fetch: (request: Request) => Response | Promise<Response>): Listening {
+  let underWay = 0;
+  let stopping = false;
+  let server: Deno.HttpServer;
+  // The platform's own shutdown() cuts the bodies of uploads, so it is called when no handler is at work any more.
+  const handle = async (request: Request) => {
+    if (stopping) {
+      return new Response("The server is stopping; ask again later\n", {
+        status: 503,
+        headers: { "content-type": "text/plain; charset=utf-8", "retry-after": "5", connection: "close" },
+      });
+    }
+    underWay++;
+    try {
+      return await fetch(request);
+    } finally {
+      if (--underWay === 0 && stopping) server.shutdown();
+    }
+  };
   try {
-    return Deno.serve({
+    server = Deno.serve({
       hostname,
       port,
       onListen(address) {
         const host = address.hostname.includes(":") ? `[${address.hostname}]` : address.hostname;
         console.log(`firn serves on http://${host}:${address.port}`);
       },
-    }, (request) => fetch(request));
+    }, handle);
   } catch (cause) {
     throw new UsageError(`Cannot listen on ${hostname}:${port}: ${(cause as Error).message}`);
   }
+  return {
+    finished: server.finished,
+    stop() {
+      stopping = true;
+      if (underWay === 0) server.shutdown();
+    },
+  };
 }
 
-function stopOnSignal(server: Deno.HttpServer, log: (line: string) => void): void {
-  let stopping = false;
+function stopOnSignal(server: Listening, log: (line: string) => void): void {
+  let told = false;
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     Deno.addSignalListener(signal, () => {
-      if (stopping) return;
-      stopping = true;
+      if (told) return;
+      told = true;
       log(`${signal}: finishing what is under way`);
-      server.shutdown();
+      server.stop();
     });
   }
 }

@@ -88,13 +88,15 @@ export function readPackTable(pack: Bytes, name: string): PackEntry[] {
     throw new DamageError("pack", name);
   }
   const entries: PackEntry[] = [];
-  let at = tableOffset;
-  for (let i = 0; i < count; i++) {
-    const keyLength = view.getUint16(at, true);
-    const key = String.fromCharCode(...pack.subarray(at + 2, at + 2 + keyLength));
-    at += 2 + keyLength;
-    entries.push({ key, offset: view.getUint32(at, true), length: view.getUint32(at + 4, true) });
-    at += 8;
+  for (let at = tableOffset; at < trailer;) {
+    const end = at + 2 + (at + 2 <= trailer ? view.getUint16(at, true) : 0);
+    if (end + 8 > trailer) throw new DamageError("pack", name);
+    const key = String.fromCharCode(...pack.subarray(at + 2, end));
+    const entry = { key, offset: view.getUint32(end, true), length: view.getUint32(end + 4, true) };
+    if (entry.offset + entry.length > tableOffset) throw new DamageError("pack", name);
+    entries.push(entry);
+    at = end + 8;
   }
+  if (entries.length !== count) throw new DamageError("pack", name);
   return entries;
 }

@@ -25,11 +25,16 @@ export interface PackEntry {
  * again, and each platform has the one that is fast there.
  */
 export interface PackIndex extends AsyncDisposable {
-  /** Whether it holds every pack: false for one that was just made, or whose making was interrupted. */
+  /** Whether it holds every pack: false for one that was just made, or was not closed properly and may lack the last. */
   readonly complete: boolean;
   /** Where the value lies; not a promise when the answer is at hand, which saves a turn for each of many values. */
   get(key: string): PackLocation | undefined | Promise<PackLocation | undefined>;
-  /** Adds the values of one pack. Resolved means durable. A key that is there keeps its place. */
+  /** Whether it holds this pack for sure. */
+  hasPack(pack: string): boolean | Promise<boolean>;
+  /**
+   * Adds the values of one pack. A key that is there keeps its place. Resolved means it outlives a crash, or that the index
+   * will not call itself complete after one.
+   */
   add(pack: string, small: boolean, entries: readonly PackEntry[]): Promise<void>;
   /** Forgets a value. */
   delete(key: string): Promise<void>;
@@ -59,6 +64,10 @@ class IndexOver implements PackIndex {
     if (!value) return undefined;
     const [small, offset, length, pack] = toText(value).split(" ");
     return { pack, small: small === "s", offset: Number(offset), length: Number(length) };
+  }
+
+  hasPack(): boolean {
+    return false; // entries are written one by one, so a pack may be there in part
   }
 
   async add(pack: string, small: boolean, entries: readonly PackEntry[]): Promise<void> {

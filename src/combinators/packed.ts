@@ -10,8 +10,10 @@
  * `names` of a home), so that little uploads do not leave little files. A crash between pack and index leaves a pack nobody
  * refers to: its values are put again, and making the index anew finds them.
  *
- * `delete` forgets the index entry; the bytes stay in their pack, and an index made anew knows them again.
+ * Values handed out are views of packs that were read. `delete` forgets the index entry; the bytes stay in their pack, and an index made anew knows them again.
  */
+import { Budget } from "../bytes/budget.ts";
+import { BufferPool } from "../bytes/buffer_pool.ts";
 import type { Bytes } from "../bytes/bytes.ts";
 import {
   type ByteRange,
@@ -31,8 +33,8 @@ const ALONE_LENGTH = MAX_VALUE_LENGTH / 2;
 const SMALL_PACK = 48 * 1024;
 /** Milliseconds without a new value after which a pack that is not full is ended. */
 const LINGER_MS = 2;
-/** Buffers kept for later packs. */
-const SPARE_BUFFERS = 4;
+/** Packs written at once. */
+const WRITES = 4;
 
 /** What a packed store is made of. */
 export interface PackedParts {
@@ -45,18 +47,19 @@ export interface PackedParts {
   readonly onRebuild?: (packs: number, values: number) => void;
 }
 
-/** Opens a packed store; makes its index anew if that is not complete. Disposing it writes what waits, and disposes `index`, but neither of the stores. */
+/** Opens a packed store; completes its index if it is not. Disposing it writes what waits, and disposes `index`, but neither of the stores. */
 export async function openPacked(parts: PackedParts): Promise<ByteStore> {
   if (!parts.index.complete) await rebuildIndex(parts);
   return new PackedStore(parts);
 }
 
-/** Adds every pack there is to the index. */
+/** Adds every pack to the index that is not in it. */
 export async function rebuildIndex({ bytes, names, index, onRebuild }: PackedParts): Promise<void> {
   let packs = 0;
   let values = 0;
   for (const [store, small] of [[bytes, false], [names, true]] as const) {
     for await (const pack of store.list(PACKS)) {
+      if (await index.hasPack(pack)) continue;
       const whole = await store.get(pack);
       if (!whole) continue;
       const entries = readPackTable(whole, pack);
@@ -66,6 +69,7 @@ export async function rebuildIndex({ bytes, names, index, onRebuild }: PackedPar
     }
   }
   for await (const pack of bytes.list(ALONE)) {
+    if (await index.hasPack(pack)) continue;
     const length = (await bytes.get(pack))?.length ?? 0;
     await index.add(pack, false, [{ key: pack.slice(ALONE.length), offset: 0, length }]);
     values++;
@@ -91,7 +95,8 @@ class PackedStore implements ByteStore {
   /** Values that are in no index yet. */
   #pending = new Map<string, { pack: OpenPack; entry: PackEntry }>();
   #writing = new Set<Promise<void>>();
-  #spare: Bytes[] = [];
+  #buffers = new BufferPool(MAX_VALUE_LENGTH, WRITES);
+  #writes = new Budget(WRITES);
   #timer: ReturnType<typeof setTimeout> | undefined;
   #lastAdded = 0;
 
@@ -107,6 +112,8 @@ class PackedStore implements ByteStore {
       const value = pending.pack.writer.value(pending.entry);
       return range ? value.slice(range.start, Math.max(range.start, range.end)) : value.slice();
     }
+    const found = this.#reader.find(key, range);
+    if (found) return found;
     const location = await this.#parts.index.get(key);
     return location && await this.#reader.read(key, location, range);
   }
@@ -134,6 +141,7 @@ class PackedStore implements ByteStore {
     checkKey(key);
     await this.#pending.get(key)?.pack.written.promise;
     await this.#parts.index.delete(key);
+    this.#reader.forget(key);
   }
 
   async *list(prefix: string): AsyncGenerator<string, void, void> {
@@ -187,7 +195,7 @@ class PackedStore implements ByteStore {
   }
 
   #newPack(): OpenPack {
-    return new OpenPack(this.#spare.pop() ?? new Uint8Array(MAX_VALUE_LENGTH));
+    return new OpenPack(this.#buffers.take());
   }
 
   #lingered(): void {
@@ -206,7 +214,7 @@ class PackedStore implements ByteStore {
     const writing = this.#write(pack).then(pack.written.resolve, pack.written.reject).finally(() => {
       this.#writing.delete(writing);
       for (const { key } of pack.writer.entries) this.#pending.delete(key);
-      if (this.#spare.length < SPARE_BUFFERS) this.#spare.push(pack.buffer);
+      this.#buffers.give(pack.buffer);
     });
     this.#writing.add(writing);
   }
@@ -214,8 +222,13 @@ class PackedStore implements ByteStore {
   async #write(pack: OpenPack): Promise<void> {
     const { name, bytes } = pack.writer.end();
     const small = bytes.length <= SMALL_PACK;
-    await (small ? this.#parts.names : this.#parts.bytes).put(PACKS + name, bytes);
-    await this.#parts.index.add(PACKS + name, small, pack.writer.entries);
+    await this.#writes.take(1);
+    try {
+      await (small ? this.#parts.names : this.#parts.bytes).put(PACKS + name, bytes);
+      await this.#parts.index.add(PACKS + name, small, pack.writer.entries);
+    } finally {
+      this.#writes.give(1);
+    }
   }
 
   async #flush(): Promise<void> {

@@ -5,16 +5,18 @@ import type { Kernel } from "./wasm/kernel.ts";
 
 const DIGEST_LENGTH = 32;
 
-/** Hashes in one call and hashes subtrees. The instance is for hashers that take input piece by piece. */
+/** Hashes in one call, and parts of the tree. The instance is for hashers that take input piece by piece. */
 export interface KernelBlake3 {
   /** The digest of these bytes. */
   hash(bytes: Bytes): Bytes;
   /** The chaining value of these bytes as a subtree that begins at this chunk. */
   subtree(bytes: Bytes, firstChunk: number): Bytes;
+  /** The chaining value of the parent of two nodes; as the root, the digest. */
+  parent(left: Bytes, right: Bytes, isRoot: boolean): Bytes;
   readonly instance: HashInstance;
 }
 
-/** BLAKE3 over this kernel; there may be one for each kernel. */
+/** BLAKE3 over this kernel. The instance is one and the same state, however often this is called. */
 export function blake3Over(kernel: Kernel): KernelBlake3 {
   const { memory, oneShotState, incrementalState, windowSize } = kernel;
   const fillAt = incrementalState + kernel.fillOffset >> 2;
@@ -35,10 +37,14 @@ export function blake3Over(kernel: Kernel): KernelBlake3 {
     return bytes.length - at;
   }
 
-  function finish(state: number, rest: number, isRoot: boolean): Bytes {
-    kernel.finish(state, rest, isRoot);
+  function digestOf(state: number): Bytes {
     const at = state + kernel.digestOffset;
     return memory.slice(at, at + DIGEST_LENGTH);
+  }
+
+  function finish(state: number, rest: number, isRoot: boolean): Bytes {
+    kernel.finish(state, rest, isRoot);
+    return digestOf(state);
   }
 
   kernel.reset(oneShotState, 0);
@@ -47,6 +53,13 @@ export function blake3Over(kernel: Kernel): KernelBlake3 {
     subtree(bytes, firstChunk) {
       kernel.reset(oneShotState, firstChunk);
       return finish(oneShotState, feed(oneShotState, 0, bytes), false);
+    },
+    parent(left, right, isRoot) {
+      const window = oneShotState + kernel.windowOffset;
+      memory.set(left, window);
+      memory.set(right, window + DIGEST_LENGTH);
+      kernel.parent(oneShotState, isRoot);
+      return digestOf(oneShotState);
     },
     instance: {
       init: () => kernel.reset(incrementalState, 0),

@@ -33,16 +33,22 @@ function scan(
   for (; pair < endPair; pair++) {
     const first = bytes[2 * pair], second = bytes[2 * pair + 1];
     // h = (h << 2) + (GEAR[first] << 1)
-    let sum = (low << 2 >>> 0) + (LOW[first] << 1 >>> 0);
-    high = (high << 2 | low >>> 30) + (HIGH[first] << 1 | LOW[first] >>> 31) + (sum > 0xffffffff ? 1 : 0) | 0;
-    low = sum | 0;
+    let before = low << 2;
+    high = high << 2 | low >>> 30;
+    low = before + (LOW[first] << 1) | 0;
+    high = high + (HIGH[first] << 1 | LOW[first] >>> 31) + carry(before, low) | 0;
     if ((low & doubledLow) === 0 && (high & doubledHigh) === 0) return 2 * pair;
     // h = h + GEAR[second]
-    sum = (low >>> 0) + LOW[second];
-    high = high + HIGH[second] + (sum > 0xffffffff ? 1 : 0) | 0;
-    low = sum | 0;
+    before = low;
+    low = before + LOW[second] | 0;
+    high = high + HIGH[second] + carry(before, low) | 0;
     if ((low & maskLow) === 0 && (high & maskHigh) === 0) return 2 * pair + 1;
   }
   state.low = low;
   state.high = high;
+}
+
+/** What the low half's sum carries over: it is less than what it was before where it has wrapped. */
+function carry(before: number, sum: number): number {
+  return (sum >>> 0) < (before >>> 0) ? 1 : 0;
 }

@@ -6,13 +6,17 @@ import { iterate } from "../bytes/streams.ts";
 import { LimitError } from "../errors.ts";
 import { HttpError } from "./http_error.ts";
 
+/** Bytes asked for at once: what the system has ready comes in one piece. */
+const READ = 256 * 1024;
+
 /**
- * The body of a request as a stream. Fails with status 408 when no byte came for `stallMs`, and with 400 when the client goes
+ * The body of a request as a stream, whose pieces are valid until the next is asked for: all are read into one buffer, for
+ * an upload of gigabytes in fresh pieces would leave as many for the garbage collector. Fails with status 408 when no byte came for `stallMs`, and with 400 when the client goes
  * away or sends less than it said.
  */
 export async function* bodyStream(request: Request, stallMs: number): AsyncGenerator<Bytes, void, void> {
   if (!request.body) return;
-  const pieces = iterate(request.body);
+  const pieces = readInto(request.body, READ);
   const stall = new Stall(stallMs);
   const promised = request.headers.get("content-length");
   let length = 0;
@@ -48,9 +52,38 @@ export async function readAtMost(source: AsyncIterable<Bytes>, limit: number, wh
   for await (const part of source) {
     length += part.length;
     if (length > limit) throw new LimitError(limit, `Cannot take the ${what}: it has over ${limit} bytes`);
-    parts.push(part);
+    parts.push(part.slice());
   }
   return concat(parts);
+}
+
+/** Reads a byte stream into one buffer, again and again. Other streams, which some platforms give, as they come. */
+async function* readInto(stream: ReadableStream<Uint8Array>, length: number): AsyncGenerator<Bytes, void, void> {
+  const reader = byobReader(stream);
+  if (!reader) return yield* iterate(stream);
+  let buffer = new ArrayBuffer(length);
+  let finished = false;
+  try {
+    while (true) {
+      const { done, value } = await reader.read(new Uint8Array(buffer));
+      if (done) {
+        finished = true;
+        return;
+      }
+      yield value as Bytes;
+      buffer = value.buffer as ArrayBuffer;
+    }
+  } finally {
+    if (!finished) await reader.cancel().catch(() => {});
+  }
+}
+
+function byobReader(stream: ReadableStream<Uint8Array>): ReadableStreamBYOBReader | undefined {
+  try {
+    return stream.getReader({ mode: "byob" });
+  } catch {
+    return undefined; // not a byte stream
+  }
 }
 
 function broken(_cause: unknown): never {

@@ -3,7 +3,8 @@
  *
  * One pass, in one thread: each piece is hashed, scanned for references and parsed. Files under 1 MiB are stored in the
  * background while parsing goes on, many at a time, with a bound on their bytes; longer ones are streamed. A Directory
- * is stored as soon as all below it is. Contents are passed on as views of the pieces the source gives.
+ * is stored as soon as all below it is. Contents are passed on as views of the source's pieces, which it may use again:
+ * nothing is allocated for a piece, so memory stays flat however fast a NAR comes.
  */
 import { Budget } from "../bytes/budget.ts";
 import { type Bytes, EMPTY } from "../bytes/bytes.ts";
@@ -62,8 +63,8 @@ export interface IngestedNar {
 /**
  * Stores the contents of a NAR. Resolves when all of it is durable. Throws `FormatError` for an archive that is not
  * strictly one NAR (also for bytes after its end), `LimitError` past a bound, and whatever the source or the store
- * throws; then blobs and Directories may have been stored, which nothing refers to. The source must not use the bytes
- * of its pieces again.
+ * throws; then blobs and Directories may have been stored, which nothing refers to. Each piece of the source needs to be
+ * valid only until the next is asked for.
  */
 export async function ingestNar(source: ByteSource, options: IngestOptions): Promise<IngestedNar> {
   const sha256 = await options.hashes.create("sha256");
@@ -85,6 +86,8 @@ export async function ingestNar(source: ByteSource, options: IngestOptions): Pro
         const wait = tree.take(token);
         if (wait) await wait;
       }
+      const done = tree.endPiece();
+      if (done) await done;
       options.onProgress?.(narSize);
     }
     parser.finish();
@@ -122,6 +125,8 @@ interface ShortFile {
   readonly size: number;
   readonly executable: boolean;
   bytes: Bytes | undefined;
+  /** Whether `bytes` is a view of the source's piece. */
+  borrowed: boolean;
   filled: number;
 }
 
@@ -131,6 +136,7 @@ class TreeBuilder {
   #budget: Budget;
   #frame: Frame | undefined;
   #short: ShortFile | undefined;
+  #scratch: Bytes | undefined;
   #long: LongFile | undefined;
   #root: Node | undefined;
   #failure: { error: unknown } | undefined;
@@ -164,6 +170,7 @@ class TreeBuilder {
             size: token.size,
             executable: token.executable,
             bytes: undefined,
+            borrowed: false,
             filled: 0,
           };
         } else this.#startLong(token.name, token.size, token.executable);
@@ -173,12 +180,19 @@ class TreeBuilder {
         this.#gather(this.#short!, token.bytes);
         return;
       case "end":
-        if (this.#long) {
-          this.#long.channel.close();
-          this.#long = undefined;
-        } else if (this.#short) return this.#endShort();
+        if (this.#long) return this.#endLong();
+        else if (this.#short) return this.#endShort();
         else this.#endFolder();
     }
+  }
+
+  /** The piece the last tokens are views of will not last: keeps what is still needed of it, or waits for who reads it. */
+  endPiece(): Promise<void> | undefined {
+    if (this.#short?.borrowed) {
+      this.#short.bytes = this.#scratchFor(this.#short, this.#short.bytes!);
+      this.#short.borrowed = false;
+    }
+    return this.#long?.channel.drained();
   }
 
   /** Waits for all that is under way and returns the root node. */
@@ -210,12 +224,19 @@ class TreeBuilder {
 
   #gather(file: ShortFile, bytes: Bytes): void {
     if (bytes.length === file.size) {
-      file.bytes = bytes; // all of it in one piece: no copy
+      file.bytes = bytes; // all of it in one piece: no copy, if the file ends there too
+      file.borrowed = true;
       return;
     }
-    file.bytes ??= new Uint8Array(file.size);
-    file.bytes.set(bytes, file.filled);
+    file.bytes = this.#scratchFor(file, bytes);
     file.filled += bytes.length;
+  }
+
+  /** The one buffer short files are put together in: a blob is read before its `put` returns, so one serves all. */
+  #scratchFor(file: ShortFile, bytes: Bytes): Bytes {
+    this.#scratch ??= new Uint8Array(SMALL);
+    this.#scratch.set(bytes, file.filled);
+    return this.#scratch.subarray(0, file.size);
   }
 
   #endShort(): Promise<void> | undefined {
@@ -243,16 +264,34 @@ class TreeBuilder {
     });
   }
 
+  #endLong(): Promise<void> | undefined {
+    const { channel } = this.#long!;
+    this.#long = undefined;
+    const drained = channel.drained();
+    channel.close();
+    return drained;
+  }
+
   /** Follows a blob that is being stored, in the background. */
   #watch(putting: Promise<ChunkMeta>, weight: number, stored: (blob: ChunkMeta) => void): void {
     this.#underWay++;
-    putting.then(stored).catch((error) => {
-      this.#failure ??= { error };
-      this.#long?.channel.fail(error);
-    }).then(() => {
+    const ended = () => {
       if (weight) this.#budget.give(weight);
       if (--this.#underWay === 0 || this.#failure) this.#wake?.();
-    });
+    };
+    const failed = (error: unknown) => {
+      this.#failure ??= { error };
+      this.#long?.channel.fail(error);
+      ended();
+    };
+    putting.then((blob) => {
+      try {
+        stored(blob);
+      } catch (error) {
+        return failed(error);
+      }
+      ended();
+    }, failed);
   }
 
   #endFolder(): void {

@@ -152,7 +152,7 @@ async function takeHead(pieces: AsyncGenerator<Bytes, void, void>): Promise<Byte
   for (let length = 0; length < SNIFF_LENGTH;) {
     const { done, value } = await pieces.next();
     if (done) break;
-    parts.push(value);
+    parts.push(value.slice()); // the next piece may be in the same memory
     length += value.length;
   }
   return parts.length === 1 ? parts[0] : concat(parts);
@@ -178,7 +178,7 @@ class Counted implements AsyncIterable<Bytes> {
     for await (const piece of this.#source) {
       this.#hasher.update(piece);
       this.length += piece.length;
-      yield piece;
+      yield piece.slice(); // a decoder may hold on to its input, and the source may use its piece again
     }
   }
 }

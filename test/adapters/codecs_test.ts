@@ -14,39 +14,43 @@ const codecs = openCodecs();
 
 type Packed = Exclude<CompressionName, "none">;
 
-/** Each format's tool, the Debian package it comes in, and options to try it with. */
-const TOOLS: Readonly<Record<Packed, { command: string; package: string; options: string[][] }>> = {
+/** Each format's tool, the Debian package it comes in, and options to try it with; the first are quick ones. */
+const TOOLS: Readonly<Record<Packed, { command: string; package: string; options: string[] }>> = {
   xz: {
     command: "xz",
     package: "xz-utils",
     options: [
-      ...[[], ["-0"], ["-9"], ["-6e"], ["--lzma2=dict=128MiB"], ["--check=none"], ["--check=crc32"], [
-        "--check=sha256",
-      ]],
-      ...[["--block-size=100000"], ["--x86", "--lzma2=preset=1"], ["--delta=dist=4", "--lzma2=preset=1"]],
-      ["--lzma2=lc=0,lp=3,pb=4"],
+      ...[
+        "-1",
+        "-0",
+        "-6",
+        "-9",
+        "-6e",
+        "--lzma2=dict=128MiB",
+        "--lzma2=lc=0,lp=3,pb=4",
+        "--block-size=100000",
+      ],
+      ...["--check=none", "--check=crc32", "--check=sha256"],
+      ...["--x86 --lzma2=preset=1", "--delta=dist=4 --lzma2=preset=1"],
     ],
   },
   zstd: {
     command: "zstd",
     package: "zstd",
-    options: [[], ["-1"], ["--fast=5"], ["-19"], ["--ultra", "-22"], ["--long=27"], ["--no-check"], [
-      "-T2",
-      "--rsyncable",
-    ]],
+    options: ["-3", "-1", "--fast=5", "-19", "--ultra -22", "--long=27", "--no-check", "-T2 --rsyncable"],
   },
-  gzip: { command: "gzip", package: "gzip", options: [[], ["-1"], ["-9"], ["--rsyncable"]] },
+  gzip: { command: "gzip", package: "gzip", options: ["-1", "-6", "-9", "--rsyncable"] },
   br: {
     command: "brotli",
     package: "brotli",
-    options: [["-q", "5"], ["-q", "0"], ["-q", "1"], ["-q", "11", "-w", "24"], ["-q", "4", "-w", "10"]],
+    options: ["-q 1", "-q 0", "-q 5", "-q 11 -w 24", "-q 4 -w 10"],
   },
-  bzip2: { command: "bzip2", package: "bzip2", options: [[], ["-1"], ["-5"]] },
+  bzip2: { command: "bzip2", package: "bzip2", options: ["-1", "-5", "-9"] },
 };
 const NAMES = Object.keys(TOOLS) as Packed[];
 
 /** Lengths around the 64 KiB of an LZMA2 chunk and a zstd block, the 900,000 of a bzip2 block, and a few MiB. */
-const LENGTHS = [0, 1, 2, 3, 4, 5, 64 * KIB - 1, 64 * KIB, 64 * KIB + 1, 899_981, 900_000, 900_001, 5 * MIB];
+const LENGTHS = [0, 1, 4, 64 * KIB - 1, 64 * KIB, 64 * KIB + 1, 899_981, 900_001, 5 * MIB];
 
 testContract("codecs of Deno and Node", codecContract, () => Promise.resolve(openCodecs()));
 
@@ -65,36 +69,35 @@ Deno.test("what the tools write is read: all options", async () => {
   const content = mixture(3 * MIB);
   for (const name of NAMES) {
     for (const options of TOOLS[name].options) {
-      await assertReads(name, await pack(name, content, options), content, `${name} ${options.join(" ")}`);
+      await assertReads(name, await pack(name, content, options), content, `${name} ${options}`);
     }
   }
 });
 
-Deno.test("xz -9, whose dictionary is 64 MiB, is read where all of it is used", async () => {
-  const half = noise(30 * MIB, 1);
-  const content = concat([half, half]);
-  const packed = await pack("xz", content, ["-9", "--lzma2=preset=9,mode=fast,nice=32,mf=hc3"]);
-  assert.ok(packed.length < 31 * MIB, "the second half was not found in the first");
-  await assertReads("xz", packed, content, "xz -9");
-});
-
-Deno.test("zstd --long=27, whose window is 128 MiB, is read where it is used", async () => {
-  const half = noise(70 * MIB, 2);
-  const content = concat([half, half]);
-  const packed = await pack("zstd", content, ["-1", "--long=27"]);
-  assert.ok(packed.length < 71 * MIB, "the second half was not found in the first");
-  await assertReads("zstd", packed, content, "zstd --long=27");
+Deno.test("the longest histories are read where they are used: xz -9 with 64 MiB, zstd --long=27 with 128", async () => {
+  const grain = noise(MIB, 1);
+  const far = (length: number) => concat([grain, new Uint8Array(length), grain]);
+  for (
+    const [name, content, options] of [
+      ["xz", far(62 * MIB), "-9"],
+      ["zstd", far(126 * MIB), "-1 --long=27"],
+    ] as const
+  ) {
+    const packed = await pack(name, content, options);
+    assert.ok(packed.length < 1.5 * MIB, `${name}: the second grain was not found in the first`);
+    await assertReads(name, packed, content, name);
+  }
 });
 
 Deno.test("what asks for more history is refused", async () => {
   const text = fromText("a");
-  const zstd = await pack("zstd", text, ["--long=31", "--ultra", "-22"]);
+  const zstd = await pack("zstd", text, "--long=31 --ultra -22");
   await assert.rejects(read("zstd", inPieces(zstd, 7)), LimitError);
   for (const dictionary of ["192MiB", "1GiB", "1536MiB"]) {
-    const xz = await pack("xz", text, [`--lzma2=preset=0,dict=${dictionary}`]);
+    const xz = await pack("xz", text, `--lzma2=preset=0,dict=${dictionary}`);
     await assert.rejects(read("xz", inPieces(xz, 7)), LimitError, dictionary);
   }
-  const brotli = await pack("br", mixture(MIB), ["-q", "5", "--large_window=30"]);
+  const brotli = await pack("br", mixture(MIB), "-q 5 --large_window=30");
   await assert.rejects(read("br", inPieces(brotli, 1000)), FormatError);
 });
 
@@ -202,7 +205,7 @@ Deno.test("a changed byte is seen by the checksum, whatever check there is", asy
   const content = mixture(300_000);
   for (const name of NAMES) {
     if (name === "br") continue;
-    const checks = name === "xz" ? [["--check=crc32"], ["--check=crc64"], ["--check=sha256"]] : [[]];
+    const checks = name === "xz" ? ["--check=crc32", "--check=crc64", "--check=sha256"] : [undefined];
     for (const options of checks) {
       const packed = await pack(name, content, options);
       for (const at of places(packed.length)) {
@@ -224,25 +227,20 @@ Deno.test("a changed byte is seen by the checksum, whatever check there is", asy
 
 Deno.test("2 GiB of zeros are read in little memory", async () => {
   const length = 2 * 1024 * MIB;
-  const options: Readonly<Record<Packed, string[]>> = {
-    xz: ["-0"],
-    zstd: ["-1"],
-    gzip: ["-1"],
-    br: ["-q", "1"],
-    bzip2: ["-1"],
-  };
   for (const name of NAMES) {
-    const packed = await pack(name, zeros(length), options[name]);
+    // Members, only so that the tools need less time; brotli has none.
+    const members = name === "br" ? 1 : 8;
+    const member = await pack(name, zeros(length / members));
+    const packed = concat(Array.from({ length: members }, () => member));
     const before = Deno.memoryUsage().rss;
     let most = 0;
     let count = 0;
     let pieces = 0;
     for await (const piece of codecs.decompress(name, inPieces(packed, 64 * KIB))) {
       count += piece.length;
-      if (pieces++ % 64 === 0) {
-        most = Math.max(most, Deno.memoryUsage().rss - before);
-        assert.ok(piece.every((byte) => byte === 0), `${name}: not only zeros`);
-      }
+      if (pieces++ % 64 !== 0) continue;
+      most = Math.max(most, Deno.memoryUsage().rss - before);
+      assert.ok(piece.every((byte) => byte === 0), `${name}: not only zeros`);
     }
     assert.equal(count, length, name);
     assert.ok(most < 200 * MIB, `${name}: ${packed.length} bytes took ${Math.round(most / MIB)} MiB`);
@@ -251,7 +249,7 @@ Deno.test("2 GiB of zeros are read in little memory", async () => {
 
 Deno.test("the event loop turns while a long stream is read from memory", async () => {
   for (const name of NAMES) {
-    const packed = await pack(name, zeros(200 * MIB));
+    const packed = await pack(name, zeros(100 * MIB));
     let turns = 0;
     const timer = setInterval(() => turns++, 1);
     const started = performance.now();
@@ -300,8 +298,12 @@ async function run(
   return new Uint8Array(stdout);
 }
 
-function pack(name: Packed, content: Bytes | AsyncIterable<Bytes>, options: string[] = []): Promise<Bytes> {
-  return run(name, [...options, "-c"], content);
+function pack(
+  name: Packed,
+  content: Bytes | AsyncIterable<Bytes>,
+  options = TOOLS[name].options[0],
+): Promise<Bytes> {
+  return run(name, [...options.split(" "), "-c"], content);
 }
 
 function read(name: CompressionName, source: AsyncIterable<Bytes>): Promise<Bytes> {
@@ -309,7 +311,7 @@ function read(name: CompressionName, source: AsyncIterable<Bytes>): Promise<Byte
 }
 
 async function assertReads(name: Packed, packed: Bytes, content: Bytes, about: string): Promise<void> {
-  for (const pieceLength of packed.length < 5000 ? [1, 64 * KIB] : [4099, 64 * KIB, packed.length]) {
+  for (const pieceLength of packed.length < 5000 ? [1, 64 * KIB] : [4099, packed.length]) {
     const result = await read(name, inPieces(packed, pieceLength));
     assert.ok(equals(result, content), `${about}, in pieces of ${pieceLength}`);
   }

@@ -67,6 +67,9 @@ export const codecContract: readonly ContractCase<Codec>[] = [
           `${name} in pieces of ${length}`,
         );
       }
+      const [first, rest] = [stream.subarray(0, 20), stream.subarray(20)];
+      const source = inPieces(EMPTY, EMPTY, first, EMPTY, EMPTY, EMPTY, rest, EMPTY, EMPTY);
+      ensureSame(await decompress(codec, name, source), TEXT, `${name} with empty pieces`);
     }
   }),
   promise("a ReadableStream is a source", async (codec) => {
@@ -150,6 +153,24 @@ export const codecContract: readonly ContractCase<Codec>[] = [
         } catch (error) {
           ensure(error instanceof FormatError || error instanceof LimitError, `${about}: ${error}`);
         }
+      }
+    }
+  }),
+  promise("a damaged checksum is a FormatError, though the bytes are right", async (codec) => {
+    // From the end of the stream, in bytes; in xz, the index and the footer are checked by CRCs of their own.
+    const checksums: Readonly<Record<Packed, [from: number, to: number]>> = {
+      xz: [36, 0],
+      zstd: [4, 0],
+      gzip: [8, 0],
+      br: [0, 0],
+      bzip2: [4, 1],
+    };
+    for (const [name, stream] of streams(codec)) {
+      const [from, to] = checksums[name];
+      for (let at = stream.length - from; at < stream.length - to; at++) {
+        const damaged = stream.slice();
+        damaged[at] ^= 0x40;
+        await ensureFormatError(codec, name, cut(damaged, 1000), `${name} with byte ${at} changed`);
       }
     }
   }),

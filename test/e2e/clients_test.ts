@@ -1,6 +1,7 @@
 /** Clients and operators that are not alone, or not polite: at the same time, cut off, or stopping the server. */
 import assert from "node:assert/strict";
-import { type CachedPath, CacheFolder, put } from "./cache_folder.ts";
+import { createHash } from "node:crypto";
+import { type CachedPath, CacheFolder, field, hashPart, put } from "./cache_folder.ts";
 import { manyPaths, sampler } from "./closures.ts";
 import { nixTest, outcomeOf, User } from "./nix.ts";
 import { pull } from "./pull.ts";
@@ -119,6 +120,29 @@ nixTest("SIGTERM and SIGINT finish an upload under way, then end with 0", "new",
     assert.equal((await fetch(`${again.url}/${path.url}`, { method: "HEAD" })).status, 200);
     assert.ok((await put(`${again.url}/${path.narInfoName}`, path.narInfo)).status < 300);
   }
+});
+
+nixTest("SIGTERM finishes a download under way, then ends with 0", "new", async (nix, folder) => {
+  // More than the buffers between the two ends hold.
+  const closure = await manyPaths(`${folder}/builder`, 1, 40_000_000);
+  await using server = await FirnServer.start(`${folder}/store`);
+  await new User(nix, `${folder}/pusher`).push(`${server.url}?compression=none`, closure.root);
+  const narInfo = await (await fetch(`${server.url}/${hashPart(closure.paths[0])}.narinfo`)).text();
+  const download = await fetch(`${server.url}/${field(narInfo, "URL")}`);
+  const digest = createHash("sha256");
+  let code: Promise<number> | undefined;
+  for await (const bytes of download.body!) {
+    digest.update(bytes);
+    if (!code) {
+      code = server.stop();
+      await pause(500);
+    }
+  }
+  const hash = await new User(nix, `${folder}/reader`).nixCommand(
+    ...["hash", "to-base32", "--type", "sha256", digest.digest("hex")],
+  );
+  assert.equal(`sha256:${hash.trim()}`, closure.narHashes.get(closure.paths[0]));
+  assert.equal(await code, 0, server.log);
 });
 
 nixTest("a second server on the same store says so and ends", "new", async (nix, folder) => {

@@ -90,7 +90,7 @@ nixTest("a narinfo sent again may change nothing but signatures", "new", async (
     "another file": changed("URL", other.url),
     "another compression": changed("Compression", "xz"),
     "a content address": changed("CA", `fixed:r:${field(root.narInfo, "NarHash")}`),
-    "no end": root.narInfo.slice(0, -1),
+    "cut short": root.narInfo.slice(0, root.narInfo.indexOf("NarSize: ")),
   };
   for (const [what, narInfo] of Object.entries(doctored)) {
     const { status, text } = await put(at, narInfo);

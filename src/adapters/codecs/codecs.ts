@@ -112,13 +112,22 @@ function decompressGzip(input: AsyncGenerator<Bytes>): AsyncGenerator<Bytes> {
 
 /**
  * `node:zlib` takes any beginning of a brotli stream for the whole, and drops what follows it. So one more byte is put
- * after the input: a stream that takes it wanted more, one that leaves more than it has bytes after its end.
+ * after the input: a stream that takes it wanted more, one that leaves more than it has bytes after its end. And in Deno
+ * it takes windows of up to 1 GiB, which are an extension: RFC 7932 (9.1) reserves the bits that ask for them.
  */
 function decompressBrotli(input: AsyncGenerator<Bytes>): AsyncGenerator<Bytes> {
   const stream = zlib.createBrotliDecompress({ chunkSize: CHUNK_SIZE });
   let extra = 0;
   async function* andOne(): AsyncGenerator<Bytes> {
-    yield* input;
+    let first = true;
+    for await (const piece of input) {
+      if (piece.length === 0) continue;
+      if (first && (piece[0] & 0x7f) === 0x11) {
+        throw new FormatError("br", "Cannot decompress br: it has a large window, which is not brotli");
+      }
+      first = false;
+      yield piece;
+    }
     extra = 1;
     yield new Uint8Array(1);
   }

@@ -111,7 +111,7 @@ async function* run(
   let ended = false;
   while (true) {
     if (lzma.getValue(stream + AVAIL_IN, "i32") === 0 && !ended) {
-      if (piece.length === 0) {
+      while (piece.length === 0 && !ended) {
         const { done, value } = await source.next();
         if (done) ended = true;
         else piece = value;

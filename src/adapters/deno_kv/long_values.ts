@@ -32,14 +32,17 @@ export class LongValues {
     const head = { version: newVersion(), length: value.length };
     try {
       // The draft is in the first atomic, so it is there before any piece without a head.
-      const versionstamp = await this.#writePieces(head, value, 0);
+      const first = this.#pieces(head, value, 0);
+      this.retire(first, head);
+      const draft = { key: this.keys.draft(head.version), versionstamp: (await commit(first))! };
       const writes = [];
-      for (let first = PIECES_PER_ATOMIC; first < pieceCount(head); first += PIECES_PER_ATOMIC) {
-        writes.push(this.#writePieces(head, value, first));
+      for (let index = PIECES_PER_ATOMIC; index < pieceCount(head); index += PIECES_PER_ATOMIC) {
+        // If the draft was swept meanwhile, these must not be written, and publishing will fail for the same reason.
+        writes.push(commit(this.#pieces(head, value, index).check(draft)));
       }
       const failed = (await Promise.allSettled(writes)).find((write) => write.status === "rejected");
       if (failed) throw failed.reason;
-      return { head, draft: { key: this.keys.draft(head.version), versionstamp } };
+      return { head, draft };
     } catch (error) {
       await this.discard(head);
       throw error;
@@ -104,15 +107,15 @@ export class LongValues {
     return swept;
   }
 
-  async #writePieces(head: LongHead, value: Bytes, first: number): Promise<string> {
+  /** An atomic that writes as many pieces as it can hold, from this one on. */
+  #pieces(head: LongHead, value: Bytes, first: number): Deno.AtomicOperation {
     const atomic = this.kv.atomic();
-    if (first === 0) this.retire(atomic, head);
     const end = Math.min(pieceCount(head), first + PIECES_PER_ATOMIC);
     for (let index = first; index < end; index++) {
       const start = index * PIECE_LENGTH;
       atomic.set(this.keys.piece(head.version, index), value.subarray(start, start + PIECE_LENGTH));
     }
-    return (await commit(atomic))!;
+    return atomic;
   }
 
   async #remove(version: string, count: number, atomic: Deno.AtomicOperation): Promise<boolean> {

@@ -5,6 +5,7 @@
  *   <directory>/tmp/       files being written; emptied when the store is opened
  *   <directory>/values/    the values, at the paths that key_path.ts gives
  */
+import { BufferPool } from "../../bytes/buffer_pool.ts";
 import type { Bytes } from "../../bytes/bytes.ts";
 import {
   type ByteRange,
@@ -43,11 +44,17 @@ export async function openFs(directory: string, platform: FsPlatform = Deno): Pr
   }
 }
 
+/** Values of this length and more are copied into buffers that are used again. */
+const POOLED = 1024 * 1024;
+/** Such buffers kept: for as many writes as keep a disk busy. */
+const BUFFERS_KEPT = 4;
+
 class FsStore implements ByteStore {
   #files: DurableFiles;
   #lock: AsyncDisposable;
   /** Writes of one key wait for each other, or a `put` could fall between the read and the write of an `update`. */
   #turns = new Turns();
+  #buffers = new BufferPool(MAX_VALUE_LENGTH, BUFFERS_KEPT);
 
   constructor(files: DurableFiles, lock: AsyncDisposable) {
     this.#files = files;
@@ -65,8 +72,14 @@ class FsStore implements ByteStore {
   async put(key: string, value: Bytes): Promise<void> {
     checkKey(key);
     checkValue(value);
-    const copy = value.slice();
-    await this.#turns.take(key, () => this.#write(key, copy));
+    const pooled = value.length >= POOLED ? this.#buffers.take() : undefined;
+    const copy = pooled?.subarray(0, value.length) ?? new Uint8Array(value.length);
+    copy.set(value);
+    try {
+      await this.#turns.take(key, () => this.#write(key, copy));
+    } finally {
+      if (pooled) this.#buffers.give(pooled);
+    }
   }
 
   async delete(key: string): Promise<void> {

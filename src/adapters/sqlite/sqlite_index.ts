@@ -1,7 +1,12 @@
 /**
  * The index of packs in an SQLite file: a few microseconds an entry, at any size, where a key-value database asked
  * over an asynchronous interface takes twenty to a hundred. Only what the packs say of themselves is in it.
+ *
+ * A transaction is not brought to the disk before it counts as done: waiting for that would stop everything else, and the packs
+ * are there. Instead the index says it is complete only while it is closed; one that was not closed properly is compared
+ * with the packs when it is opened.
  */
+import { Lru } from "../../bytes/lru.ts";
 import { StoreFullError } from "../../errors.ts";
 import type { PackEntry, PackIndex, PackLocation } from "../../combinators/pack_index.ts";
 
@@ -18,12 +23,19 @@ interface SqliteStatement {
   run(...values: (string | number)[]): unknown;
 }
 
+interface PackRow {
+  readonly name: string;
+  readonly small: number;
+}
+
+/** Names of packs kept in memory. */
+const PACK_NAMES_KEPT = 4096;
 /** Keys read at once while listing. */
 const PAGE = 1000;
 
 const SCHEMA = `
   PRAGMA journal_mode = WAL;
-  PRAGMA synchronous = FULL;
+  PRAGMA synchronous = NORMAL;
   PRAGMA cache_size = -16384;
   PRAGMA temp_store = MEMORY;
   CREATE TABLE IF NOT EXISTS pack (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, small INTEGER NOT NULL);
@@ -47,14 +59,17 @@ class SqliteIndex implements PackIndex {
   #list: SqliteStatement;
   #pack: SqliteStatement;
   #insertPack: SqliteStatement;
+  #packById: SqliteStatement;
+  /** Names of packs by their row: a row in memory for each pack that was asked for. */
+  #packs = new Lru<number, PackRow>(PACK_NAMES_KEPT);
 
   constructor(database: SqliteDatabase) {
     this.#database = database;
     database.exec(SCHEMA);
     this.complete = database.prepare("SELECT yes FROM complete").get() !== undefined;
-    this.#get = database.prepare(
-      "SELECT pack.name, small, offset, length FROM value JOIN pack ON pack.id = value.pack WHERE key = ?",
-    );
+    this.#durably("DELETE FROM complete");
+    this.#get = database.prepare("SELECT pack, offset, length FROM value WHERE key = ?");
+    this.#packById = database.prepare("SELECT name, small FROM pack WHERE id = ?");
     this.#insert = database.prepare("INSERT INTO value VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING");
     this.#delete = database.prepare("DELETE FROM value WHERE key = ?");
     this.#list = database.prepare("SELECT key FROM value WHERE key >= ? AND key < ? ORDER BY key LIMIT ?");
@@ -65,10 +80,18 @@ class SqliteIndex implements PackIndex {
   }
 
   get(key: string): PackLocation | undefined {
-    const row = this.#get.get(key) as
-      | { name: string; small: number; offset: number; length: number }
-      | undefined;
-    return row && { pack: row.name, small: row.small === 1, offset: row.offset, length: row.length };
+    const row = this.#get.get(key) as { pack: number; offset: number; length: number } | undefined;
+    if (!row) return undefined;
+    let pack = this.#packs.get(row.pack);
+    if (!pack) {
+      pack = this.#packById.get(row.pack) as unknown as PackRow;
+      this.#packs.set(row.pack, pack, 1);
+    }
+    return { pack: pack.name, small: pack.small === 1, offset: row.offset, length: row.length };
+  }
+
+  hasPack(pack: string): boolean {
+    return this.#pack.get(pack) !== undefined;
   }
 
   add(pack: string, small: boolean, entries: readonly PackEntry[]): Promise<void> {
@@ -94,14 +117,20 @@ class SqliteIndex implements PackIndex {
     }
   }
 
-  setComplete(): Promise<void> {
+  // deno-lint-ignore require-await -- the interface is asynchronous for other platforms
+  async setComplete(): Promise<void> {
     this.complete = true;
-    return this.#write(() => this.#database.exec("INSERT INTO complete VALUES (1) ON CONFLICT DO NOTHING"));
   }
 
   // deno-lint-ignore require-await -- the interface is asynchronous for other platforms
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.complete) this.#durably("INSERT INTO complete VALUES (1) ON CONFLICT DO NOTHING");
     this.#database.close();
+  }
+
+  /** A change that is on the disk, with all before it, when this returns. */
+  #durably(sql: string): void {
+    this.#database.exec(`PRAGMA synchronous = FULL; ${sql}; PRAGMA synchronous = NORMAL`);
   }
 
   /** One transaction. SQLite is synchronous, so no two of them meet. */

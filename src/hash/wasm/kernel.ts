@@ -18,6 +18,7 @@ export interface Kernel {
   reset(state: number, firstChunk: number): void;
   absorb(state: number, count: number): void;
   finish(state: number, count: number, isRoot: boolean): void;
+  parent(state: number, isRoot: boolean): void;
   restart(): void;
   scan(input: number, pairs: number, mask: bigint): number;
 }

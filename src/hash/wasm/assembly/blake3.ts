@@ -48,6 +48,11 @@ export function finish(state: usize, count: u32, isRoot: bool): void {
   reset(state, 0);
 }
 
+/** Leaves the parent of the two values at the window's beginning where `finish` leaves the digest. */
+export function parent(state: usize, isRoot: bool): void {
+  hash1(state + WINDOW, 64, 0, PARENT | (isRoot ? ROOT : 0), 0, 0, state + STACK);
+}
+
 /** Hashes the full window and pushes two values. */
 function hashGroup(state: usize): void {
   const groups = load<u64>(state, GROUPS);

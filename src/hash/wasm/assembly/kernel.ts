@@ -2,7 +2,7 @@
 import { FILL, GROUP, STACK, STATE_SIZE, WINDOW as WINDOW_OFFSET } from "./layout";
 import { GEAR } from "./fastcdc";
 
-export { absorb, finish, reset } from "./blake3";
+export { absorb, finish, parent, reset } from "./blake3";
 export { restart, scan } from "./fastcdc";
 
 /** The state of the hasher under way, and the one for bytes hashed in one call. */

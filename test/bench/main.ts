@@ -1,0 +1,78 @@
+/**
+ * How fast the server is beside nix without one: `deno task bench [--quick] [--only TEXT]`. Rows as report.ts says, on
+ * stdout; what they measure is said in uploads.ts, downloads.ts and requests.ts; on what, in corpora.ts. Needs Linux,
+ * nix and curl, and wrk for the rows of requests. Three rounds take about ten minutes on two quiet cores.
+ */
+import { parseArgs } from "node:util";
+import { builder } from "../e2e/nix.ts";
+import type { BenchContext } from "./bench_context.ts";
+import { cacheFolder, type Corpus, CORPUS_NAMES, type CorpusName, openCorpus } from "./corpora.ts";
+import { benchDownloads } from "./downloads.ts";
+import { removeTree, settle } from "./measure.ts";
+import { Report } from "./report.ts";
+import { benchRequests } from "./requests.ts";
+import { benchUploads } from "./uploads.ts";
+
+const HELP = `usage: deno task bench [--quick] [--only TEXT]
+
+  --only TEXT   only rows with this in their names, such as upload/small or /default
+  --quick       one round instead of three, and a quarter of big
+`;
+
+const { values } = parseArgs({
+  options: {
+    only: { type: "string" },
+    quick: { type: "boolean", default: false },
+    help: { type: "boolean", short: "h" },
+  },
+});
+if (values.help) {
+  console.log(HELP);
+  Deno.exit(0);
+}
+const { only, quick } = values;
+
+const nix = builder();
+if (!nix) throw new Error("Cannot run the benchmark: there is no nix on PATH");
+const started = performance.now();
+const note = (line: string) =>
+  console.error(`${Math.round((performance.now() - started) / 1000)} s: ${line}`);
+
+await Deno.mkdir(cacheFolder(), { recursive: true });
+const work = await Deno.makeTempDir({ dir: cacheFolder(), prefix: "run-" });
+const report = new Report(only);
+const corpora = new Map<CorpusName, Promise<Corpus>>();
+const context: BenchContext = {
+  report,
+  nix,
+  open: (name) => corpora.getOrInsertComputed(name, make),
+  work,
+  rounds: quick ? 1 : 3,
+  requestSeconds: quick ? 2 : 4,
+};
+
+async function make(name: CorpusName): Promise<Corpus> {
+  note(`opening ${name}, load ${load()}`);
+  const corpus = await openCorpus(name, nix, quick);
+  note(`${name} is ${corpus.about}, ${Math.round(corpus.narBytes / 1e6)} MB as NARs`);
+  await settle();
+  return corpus;
+}
+
+try {
+  note(
+    `nix ${nix.version}, deno ${Deno.version.deno}, ${navigator.hardwareConcurrency} cores, load ${load()}`,
+  );
+  for (const name of CORPUS_NAMES) {
+    await benchUploads(name, context);
+    await benchDownloads(name, context);
+  }
+  await benchRequests(context);
+} finally {
+  await removeTree(work);
+}
+note(`the end, load ${load()}\n\n${report.table()}`);
+
+function load(): string {
+  return Deno.loadavg().map((average) => average.toFixed(1)).join(" ");
+}

@@ -1,0 +1,116 @@
+/**
+ * The homes that the contracts of the services are run over, each new and empty, and a way to damage what is in one.
+ */
+import { DatabaseSync } from "node:sqlite";
+import { openDenoKv } from "../../src/adapters/deno_kv/deno_kv_store.ts";
+import { openMemory } from "../../src/adapters/memory/memory_store.ts";
+import { openSqliteIndex } from "../../src/adapters/sqlite/sqlite_index.ts";
+import type { Bytes } from "../../src/bytes/bytes.ts";
+import type { ByteStore } from "../../src/castore/byte_store.ts";
+import { openHome } from "../../src/cli/home.ts";
+import { indexOver, type PackIndex } from "../../src/combinators/pack_index.ts";
+import { openPacked } from "../../src/combinators/packed.ts";
+import { type Home, type Services, servicesOver } from "../../src/store/services.ts";
+import type { Backing } from "../contract/_castore_samples.ts";
+import { granted } from "../contract/run.ts";
+
+/** A home, the services over it, and what the cases about damage need. */
+export interface TestHome extends Home, Services, Backing, AsyncDisposable {}
+
+/** A kind of home. */
+export interface HomeKind {
+  readonly name: string;
+  /** Whether what it needs is not there. */
+  readonly ignore: boolean;
+  open(): Promise<TestHome>;
+}
+
+/** Every kind of home. */
+export const HOMES: readonly HomeKind[] = [
+  { name: "memory", ignore: false, open: openMemoryHome },
+  {
+    name: "packs in memory, index in memory",
+    ignore: false,
+    open: () => openPackedHome(indexOver(openMemory())),
+  },
+  {
+    name: "packs in memory, index in SQLite",
+    ignore: false,
+    open: () => openPackedHome(openSqliteIndex(new DatabaseSync(":memory:"))),
+  },
+  { name: "deno kv", ignore: !granted("read", "write"), open: openKvHome },
+  { name: "folder", ignore: !granted("read", "write"), open: openFolderHome },
+];
+
+function openMemoryHome(): Promise<TestHome> {
+  const [names, bytes] = [openMemory(), openMemory()];
+  return Promise.resolve(testHome({ names, bytes }, (part) => corruptIn(part, bytes), async () => {}));
+}
+
+async function openPackedHome(index: PackIndex | Promise<PackIndex>): Promise<TestHome> {
+  const [names, large] = [openMemory(), openMemory()];
+  const bytes = await openPacked({ bytes: large, names, index: await index });
+  const close = async () => await bytes[Symbol.asyncDispose]();
+  return testHome({ names, bytes }, (part) => corruptIn(part, large, names), close);
+}
+
+async function openKvHome(): Promise<TestHome> {
+  const kv = await Deno.openKv(":memory:");
+  const names = openDenoKv(kv, { prefix: "names" });
+  const bytes = openDenoKv(kv, { prefix: "bytes" });
+  return testHome({ names, bytes }, (part) => corruptIn(part, bytes), () => Promise.resolve(kv.close()));
+}
+
+async function openFolderHome(): Promise<TestHome> {
+  const folder = await Deno.makeTempDir();
+  const home = await openHome(folder, () => {});
+  const corrupt = async (part: Bytes) => {
+    if (!await corruptFile(part, `${folder}/bytes/values`)) await corruptIn(part, home.names);
+  };
+  return testHome(home, corrupt, async () => {
+    await home[Symbol.asyncDispose]();
+    await Deno.remove(folder, { recursive: true });
+  });
+}
+
+function testHome(home: Home, corrupt: TestHome["corrupt"], close: () => Promise<void>): TestHome {
+  const { bytes } = home;
+  return { ...servicesOver(home), bytes, corrupt, [Symbol.asyncDispose]: close };
+}
+
+async function corruptIn(part: Bytes, ...stores: ByteStore[]): Promise<void> {
+  for (const store of stores) {
+    for await (const key of store.list("")) {
+      const value = await store.get(key);
+      if (value && flipIn(value, part)) return await store.put(key, value);
+    }
+  }
+  throw new Error("Cannot damage the bytes: they are not stored as they are");
+}
+
+async function corruptFile(part: Bytes, folder: string): Promise<boolean> {
+  for await (const { name, isDirectory } of Deno.readDir(folder)) {
+    const path = `${folder}/${name}`;
+    if (isDirectory) {
+      if (await corruptFile(part, path)) return true;
+      continue;
+    }
+    const value = await Deno.readFile(path);
+    if (!flipIn(value, part)) continue;
+    await Deno.chmod(path, 0o644);
+    await Deno.writeFile(path, value);
+    return true;
+  }
+  return false;
+}
+
+/** Changes a bit where the part begins in the value. Returns whether it is there; its first 32 bytes tell. */
+function flipIn(value: Uint8Array, part: Uint8Array): boolean {
+  const head = part.subarray(0, 32);
+  for (let at = value.indexOf(head[0]); at >= 0; at = value.indexOf(head[0], at + 1)) {
+    if (!head.every((byte, i) => value[at + i] === byte)) continue;
+    value[at] ^= 1;
+    return true;
+  }
+  return false;
+}

@@ -1,0 +1,152 @@
+// A disk that fills up, for real: a small file system in memory, which only root can mount. Without that these tests fail.
+import assert from "node:assert/strict";
+import { FirnServer } from "../e2e/server.ts";
+import { assertRefused, assertTaken, fileNar, type NarFile, narFile, narInfo, narInfoName, noise, pathOf } from "./_site.ts";
+
+const MIB = 1024 * 1024;
+
+async function run(command: string, ...args: string[]): Promise<void> {
+  const { success, stderr } = await new Deno.Command(command, { args }).output();
+  if (!success) throw new Error(`Cannot ${command} a small disk (root can): ${new TextDecoder().decode(stderr)}`);
+}
+
+/** Declares a test with a disk of so many MiB for its store. */
+function diskTest(title: string, size: number, body: (disk: string) => Promise<void>): void {
+  Deno.test({
+    name: title,
+    // The runtime keeps signal handlers of children for a moment longer than a test takes.
+    sanitizeResources: false,
+    fn: async () => {
+      const disk = await Deno.makeTempDir({ prefix: "firn-disk-" });
+      await run("mount", "-t", "tmpfs", "-o", `size=${size}m`, "tmpfs", disk);
+      try {
+        await body(disk);
+      } finally {
+        await run("umount", disk);
+        await Deno.remove(disk);
+      }
+    },
+  });
+}
+
+async function put(server: FirnServer, name: string, body: BodyInit): Promise<Response> {
+  return await fetch(`${server.url}/${name}`, { method: "PUT", body });
+}
+
+async function statusOf(server: FirnServer, method: string, name: string): Promise<number> {
+  const answer = await fetch(`${server.url}/${name}`, { method });
+  await answer.body?.cancel();
+  return answer.status;
+}
+
+async function publish(server: FirnServer, path: string, file: NarFile): Promise<void> {
+  await assertTaken(await put(server, file.url, file.bytes));
+  await assertTaken(await put(server, narInfoName(path), narInfo(path, file)));
+}
+
+async function assertServed(server: FirnServer, path: string, file: NarFile): Promise<void> {
+  const text = await (await fetch(`${server.url}/${narInfoName(path)}`)).text();
+  const answer = await fetch(`${server.url}/${/^URL: (.*)$/m.exec(text)![1]}`);
+  assert.equal(answer.status, 200);
+  assert.ok(Buffer.compare(await answer.bytes(), file.nar) === 0, path);
+}
+
+/** Fills what is left of a disk with a file. */
+async function fill(path: string): Promise<void> {
+  using file = await Deno.open(path, { write: true, create: true });
+  for (const piece of [new Uint8Array(65_536), new Uint8Array(512)]) {
+    try {
+      while (true) await file.write(piece);
+    } catch { /* full */ }
+  }
+}
+
+const before = { path: pathOf("before"), file: await narFile(await fileNar(noise(5 * MIB, 61)), "none") };
+const large = { path: pathOf("large"), file: await narFile(await fileNar(noise(30 * MIB, 62)), "zstd") };
+const NO_ROOM = /no room|full/;
+
+diskTest("an upload that does not fit is 507; reading goes on; with more room it is taken", 24, async (disk) => {
+  await using server = await FirnServer.start(`${disk}/store`);
+  await publish(server, before.path, before.file);
+  for (let attempt = 0; attempt < 3; attempt++) {
+    const answer = await put(server, large.file.url, large.file.bytes);
+    assert.ok(answer.headers.has("retry-after"));
+    await assertRefused(answer, 507, NO_ROOM);
+    assert.equal(await statusOf(server, "HEAD", large.file.url), 404);
+    assert.equal(await statusOf(server, "GET", large.file.url), 404);
+    await assertRefused(
+      await put(server, narInfoName(large.path), narInfo(large.path, large.file)),
+      400,
+      /no NAR with NarHash/,
+    );
+    await assertServed(server, before.path, before.file);
+  }
+  await run("mount", "-o", "remount,size=96m", disk);
+  await publish(server, large.path, large.file);
+  await assertServed(server, large.path, large.file);
+  await assertServed(server, before.path, before.file);
+  assert.equal(await server.stop(), 0);
+  await using again = await FirnServer.start(`${disk}/store`);
+  await assertServed(again, large.path, large.file);
+  await assertServed(again, before.path, before.file);
+});
+
+diskTest("no room for the least thing: every write is 507, and works when there is room", 48, async (disk) => {
+  await using server = await FirnServer.start(`${disk}/store`);
+  await publish(server, before.path, before.file);
+  const waiting = { path: pathOf("waiting"), file: await narFile(await fileNar(noise(200_000, 63)), "xz") };
+  await assertTaken(await put(server, waiting.file.url, waiting.file.bytes));
+  await fill(`${disk}/filler`);
+  const small = { path: pathOf("small"), file: await narFile(await fileNar("small, so that it goes to the names"), "none") };
+  const log = `log/${pathOf("log")}.drv`;
+  const writes: [string, BodyInit][] = [
+    [small.file.url, small.file.bytes],
+    [log, noise(100_000, 64)],
+    [narInfoName(waiting.path), narInfo(waiting.path, waiting.file)],
+  ];
+  const refused: string[] = [];
+  // What fits into room that the databases had set aside is taken, which cannot go on for ever.
+  for (let i = 0; i < 50 && refused.length < 3; i++) {
+    await fill(`${disk}/filler-${i}`);
+    for (const [name, body] of writes) {
+      if (refused.includes(name)) continue;
+      const answer = await put(server, name, body);
+      if (answer.status === 200) {
+        await answer.body?.cancel();
+        refused.push(name); // it is stored: no more to see of it
+        continue;
+      }
+      await assertRefused(answer, 507, NO_ROOM);
+      refused.push(name);
+      assert.equal(await statusOf(server, "GET", name), 404, name);
+    }
+  }
+  await assertServed(server, before.path, before.file);
+  for await (const { name } of Deno.readDir(disk)) if (name.startsWith("filler")) await Deno.remove(`${disk}/${name}`);
+  for (const [name, body] of writes) await assertTaken(await put(server, name, body));
+  await publish(server, small.path, small.file);
+  for (const { path, file } of [before, waiting, small]) await assertServed(server, path, file);
+  assert.equal(await server.stop(), 0);
+});
+
+diskTest("many uploads at once on a disk that fills up: each is whole or refused", 32, async (disk) => {
+  await using server = await FirnServer.start(`${disk}/store`);
+  const paths = await Promise.all(Array.from({ length: 12 }, async (_, i) => ({
+    path: pathOf(`crowd-${i}`),
+    file: await narFile(await fileNar(noise(4 * MIB, i + 71)), "none"),
+  })));
+  const taken = await Promise.all(paths.map(async ({ file }) => {
+    const answer = await put(server, file.url, file.bytes);
+    if (answer.status !== 200) await assertRefused(answer, 507, NO_ROOM);
+    else await answer.body?.cancel();
+    return answer.status === 200;
+  }));
+  assert.ok(taken.includes(false), "not all fit");
+  for (const [i, { file }] of paths.entries()) {
+    assert.equal(await statusOf(server, "HEAD", file.url), taken[i] ? 200 : 404);
+    if (taken[i]) assert.ok(Buffer.compare(await (await fetch(`${server.url}/${file.url}`)).bytes(), file.nar) === 0);
+  }
+  await run("mount", "-o", "remount,size=160m", disk);
+  for (const { path, file } of paths) await publish(server, path, file);
+  for (const { path, file } of paths) await assertServed(server, path, file);
+});
