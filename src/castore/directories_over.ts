@@ -34,7 +34,8 @@ class DirectoriesOver implements DirectoryService {
     const encoded = await getLong(this.#store, directoryKey(digest));
     if (encoded === undefined) return undefined;
     if (!equals(blake3(encoded), digest)) throw new DamageError("directory", formatDigest(digest));
-    return decodeDirectory(encoded);
+    // A copy, because the Directory is views of it, and what the store gave may be a view of something much larger.
+    return decodeDirectory(encoded.slice());
   }
 
   async *getClosure(root: Digest): AsyncGenerator<NamedDirectory, void, void> {

@@ -5,8 +5,9 @@
  * It keeps the ByteStore contract with one difference, which content addressing allows: the value of a key never changes,
  * so a `put` of a key that is there writes nothing, and `update` can create and remove but not replace.
  *
- * A `put` joins the open pack and resolves when that pack is durable and its entries are in the index. A pack is ended
- * when it is full, or when nothing was added for a moment. A pack under 48 KiB goes to the store of small packs (the
+ * A `put` joins an open pack and resolves when that pack is durable and its entries are in the index. Values are packed with
+ * those whose keys begin alike (up to the first `/`): who reads one chunk will read the next, and who reads a Directory, the
+ * next Directory. Packs are ended when they are full, when nothing was added for a moment, or after a while. A pack under 48 KiB goes to the store of small packs (the
  * `names` of a home), so that little uploads do not leave little files. A crash between pack and index leaves a pack nobody
  * refers to: its values are put again, and making the index anew finds them.
  *
@@ -31,8 +32,10 @@ const PACKS = "pack/";
 const ALONE = "value/";
 const ALONE_LENGTH = MAX_VALUE_LENGTH / 2;
 const SMALL_PACK = 48 * 1024;
-/** Milliseconds without a new value after which a pack that is not full is ended. */
+/** Milliseconds without a new value after which packs that are not full are ended. */
 const LINGER_MS = 2;
+/** Milliseconds after which a pack is ended, however many values come elsewhere. */
+const MAX_AGE_MS = 100;
 /** Packs written at once. */
 const WRITES = 4;
 
@@ -82,6 +85,7 @@ export async function rebuildIndex({ bytes, names, index, onRebuild }: PackedPar
 class OpenPack {
   readonly writer: PackWriter;
   readonly written = Promise.withResolvers<void>();
+  readonly begun = performance.now();
   constructor(readonly buffer: Bytes) {
     this.writer = new PackWriter(buffer);
     this.written.promise.catch(() => {}); // each put reports it
@@ -91,7 +95,8 @@ class OpenPack {
 class PackedStore implements ByteStore {
   #parts: PackedParts;
   #reader: PackReader;
-  #open: OpenPack | undefined;
+  /** By what keys begin with. */
+  #open = new Map<string, OpenPack>();
   /** Values that are in no index yet. */
   #pending = new Map<string, { pack: OpenPack; entry: PackEntry }>();
   #writing = new Set<Promise<void>>();
@@ -175,11 +180,12 @@ class PackedStore implements ByteStore {
 
   #add(key: string, value: Bytes): Promise<void> {
     if (value.length > ALONE_LENGTH) return this.#putAlone(key, value);
-    let pack = this.#open ??= this.#newPack();
+    const kind = key.slice(0, key.indexOf("/") + 1);
+    let pack = this.#open.get(kind) ?? this.#begin(kind);
     let entry = pack.writer.add(key, value);
     if (!entry) {
-      this.#end();
-      pack = this.#open = this.#newPack();
+      this.#end(kind, pack);
+      pack = this.#begin(kind);
       entry = pack.writer.add(key, value)!;
     }
     this.#pending.set(key, { pack, entry });
@@ -194,23 +200,25 @@ class PackedStore implements ByteStore {
     await this.#parts.index.add(pack, false, [{ key, offset: 0, length: value.length }]);
   }
 
-  #newPack(): OpenPack {
-    return new OpenPack(this.#buffers.take());
+  #begin(kind: string): OpenPack {
+    const pack = new OpenPack(this.#buffers.take());
+    this.#open.set(kind, pack);
+    return pack;
   }
 
   #lingered(): void {
     this.#timer = undefined;
-    if (!this.#open) return;
-    const rest = LINGER_MS - (performance.now() - this.#lastAdded);
-    if (rest <= 0) this.#end();
-    else this.#timer = setTimeout(() => this.#lingered(), rest);
+    const now = performance.now();
+    const idle = now - this.#lastAdded >= LINGER_MS;
+    for (const [kind, pack] of this.#open) {
+      if (idle || now - pack.begun >= MAX_AGE_MS) this.#end(kind, pack);
+    }
+    if (this.#open.size > 0) this.#timer = setTimeout(() => this.#lingered(), LINGER_MS);
   }
 
-  /** Ends the open pack and begins to write it. */
-  #end(): void {
-    const pack = this.#open;
-    if (!pack) return;
-    this.#open = undefined;
+  /** Ends a pack and begins to write it. */
+  #end(kind: string, pack: OpenPack): void {
+    this.#open.delete(kind);
     const writing = this.#write(pack).then(pack.written.resolve, pack.written.reject).finally(() => {
       this.#writing.delete(writing);
       for (const { key } of pack.writer.entries) this.#pending.delete(key);
@@ -234,9 +242,9 @@ class PackedStore implements ByteStore {
   async #flush(): Promise<void> {
     if (this.#timer !== undefined) clearTimeout(this.#timer);
     this.#timer = undefined;
-    const open = this.#open;
-    this.#end();
-    await open?.written.promise;
+    const open = [...this.#open];
+    for (const [kind, pack] of open) this.#end(kind, pack);
+    await Promise.all(open.map(([, pack]) => pack.written.promise));
     await Promise.all(this.#writing);
   }
 }

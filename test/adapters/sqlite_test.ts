@@ -26,18 +26,30 @@ async function withFile(test: (path: string) => Promise<void>): Promise<void> {
 const PLACE = { pack: "pack/a", small: true, offset: 1, length: 2 };
 
 Deno.test({
-  name: "sqlite index: what it holds is there when it is opened again, also after a crash",
+  name: "sqlite index: it is complete when it was closed complete, and not after a crash",
   ignore,
   fn: () =>
     withFile(async (path) => {
-      const crashed = openSqliteIndex(new DatabaseSync(path));
-      await crashed.add("pack/a", true, [{ key: "k", offset: 1, length: 2 }]);
-      await crashed.setComplete();
-      // Opened again while the first was never closed, as after a crash.
-      await using second = openSqliteIndex(new DatabaseSync(path));
-      assert.equal(second.complete, true);
-      assert.deepEqual(await second.get("k"), PLACE);
-      await crashed[Symbol.asyncDispose]();
+      const open = () => openSqliteIndex(new DatabaseSync(path));
+      const first = open();
+      await first.add("pack/a", true, [{ key: "k", offset: 1, length: 2 }]);
+      await first[Symbol.asyncDispose]();
+      const second = open();
+      assert.equal(second.complete, false, "it was never said to be complete");
+      await second.setComplete();
+      await second[Symbol.asyncDispose]();
+      const third = open();
+      assert.equal(third.complete, true);
+      await third.add("pack/b", false, [{ key: "l", offset: 3, length: 4 }]);
+      // Opened again while the third was not closed, as after a crash of the process.
+      const fourth = open();
+      assert.equal(fourth.complete, false);
+      assert.deepEqual(await fourth.get("k"), PLACE);
+      assert.deepEqual(await fourth.get("l"), { pack: "pack/b", small: false, offset: 3, length: 4 });
+      assert.equal(await fourth.hasPack("pack/b"), true);
+      assert.equal(await fourth.hasPack("pack/c"), false);
+      await fourth[Symbol.asyncDispose]();
+      await third[Symbol.asyncDispose]();
     }),
 });
 
@@ -110,10 +122,18 @@ Deno.test("sqlite index: a full disk is a StoreFullError, also when the commit f
   }
 });
 
-Deno.test("sqlite index: it does not say it is complete when that could not be noted", async () => {
-  await using index = openSqliteIndex(failing(new DatabaseSync(":memory:"), (sql) => {
-    return sql.startsWith("INSERT INTO complete") ? new Error("no luck") : undefined;
-  }));
-  await assert.rejects(index.setComplete(), /no luck/);
-  assert.equal(index.complete, false);
+Deno.test("sqlite index: packs beyond those whose names are kept in memory are found", async () => {
+  await using index = openSqliteIndex(new DatabaseSync(":memory:"));
+  const count = 5000;
+  for (let i = 0; i < count; i++) {
+    await index.add(`pack/${i}`, i % 2 === 0, [{ key: `k${i}`, offset: i, length: 1 }]);
+  }
+  for (const i of [0, 4999, 0, ...Array(count).keys(), 0]) {
+    assert.deepEqual(await index.get(`k${i}`), {
+      pack: `pack/${i}`,
+      small: i % 2 === 0,
+      offset: i,
+      length: 1,
+    });
+  }
 });

@@ -7,6 +7,7 @@
 import { type BenchContext, newFolder, peakOf, Series, startServer, STORES } from "./bench_context.ts";
 import type { Corpus } from "./corpora.ts";
 import { removeTree, run } from "./measure.ts";
+import { PeerServer } from "./peer_server.ts";
 import { putCorpus } from "./transfers.ts";
 
 const CONNECTIONS = "8";
@@ -28,7 +29,7 @@ export async function benchRequests(context: BenchContext): Promise<void> {
     const folder = newFolder(context, "store");
     await using server = await startServer(store, folder);
     await putCorpus(corpus, server.url);
-    await using peer = await ConstantServer.start(await medianLength(corpus, server.url));
+    await using peer = await PeerServer.start("constant", await medianLength(corpus, server.url));
     for (let round = 0; round < rounds; round++) {
       rates.push(`peer/${store}`, await rate(peer.url, script, context));
       rates.push(store, await rate(server.url, script, context));
@@ -65,12 +66,12 @@ end
 `;
 }
 
-async function medianLength(corpus: Corpus, server: string): Promise<number> {
+async function medianLength(corpus: Corpus, server: string): Promise<string> {
   const lengths = await Promise.all(corpus.paths.map(async ({ narInfo }) => {
     const response = await fetch(`${server}/${narInfo.url}`);
     return (await response.bytes()).length;
   }));
-  return lengths.toSorted((a, b) => a - b)[lengths.length >> 1];
+  return String(lengths.toSorted((a, b) => a - b)[lengths.length >> 1]);
 }
 
 async function rate(url: string, script: string, { requestSeconds }: BenchContext): Promise<number> {
@@ -79,28 +80,4 @@ async function rate(url: string, script: string, { requestSeconds }: BenchContex
   const found = /^Requests\/sec:\s+([\d.]+)/m.exec(printed);
   if (!found || /Non-2xx|Socket errors/.test(printed)) throw new Error(`Cannot measure requests: ${printed}`);
   return Number(found[1]);
-}
-
-class ConstantServer implements AsyncDisposable {
-  private constructor(readonly child: Deno.ChildProcess, readonly url: string) {}
-
-  static async start(length: number): Promise<ConstantServer> {
-    const file = new URL("constant_server.ts", import.meta.url).href;
-    const child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "--allow-net", file, String(length)],
-      stdin: "null",
-      stdout: "piped",
-      stderr: "null",
-    }).spawn();
-    const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-    const { value } = await reader.read();
-    await reader.cancel();
-    if (value === undefined) throw new Error("Cannot start the server of a constant");
-    return new ConstantServer(child, value.trim());
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.child.kill("SIGKILL");
-    await this.child.status;
-  }
 }

@@ -3,7 +3,8 @@
  *
  *   upload/…          every NAR, then every narinfo, by curl over one connection
  *   upload-again/…    the same once more to the same server, which has all of it by then
- *   nix-copy-to/…     `nix copy --to http://…?compression=none`
+ *   nix-copy-to/…     `nix copy --to http://…?compression=none`; with the store `nothing`, into a server that reads what
+ *                     comes and forgets it: what nix itself needs for uploads over HTTP
  *   peak-…/…          the server's peak resident memory over each of these
  *
  * The peer of all is `nix copy --to file://…?compression=none`.
@@ -21,6 +22,7 @@ import {
 } from "./bench_context.ts";
 import type { Corpus, CorpusName } from "./corpora.ts";
 import { removeTree, seconds, settle } from "./measure.ts";
+import { PeerServer } from "./peer_server.ts";
 import { putCorpus } from "./transfers.ts";
 
 const RAW = ["upload", "upload-again"];
@@ -29,12 +31,18 @@ const KINDS = [...RAW, "nix-copy-to"];
 export async function benchUploads(name: CorpusName, context: BenchContext): Promise<void> {
   const { report, rounds } = context;
   const stores = STORES.filter((store) => wantsAny(context, KINDS, name, store));
-  if (stores.length === 0) return;
+  const floor = report.wants(`nix-copy-to/${name}/nothing`);
+  if (stores.length === 0 && !floor) return;
   const corpus = await context.open(name);
   const times = new Series();
   const peaks = new Series();
   for (let round = 0; round < rounds; round++) {
     times.push("peer", await copyToFile(corpus, context));
+    if (floor) {
+      await using server = await PeerServer.start("forgetful");
+      times.push("nothing", await copyTo(`${server.url}?compression=none`, corpus, context));
+      await settle();
+    }
     for (const store of stores) {
       if (wantsAny(context, RAW, name, store)) {
         const folder = newFolder(context, "store");
@@ -61,6 +69,7 @@ export async function benchUploads(name: CorpusName, context: BenchContext): Pro
   const speed = (time: number) => corpus.narBytes / 1e6 / time;
   const peer = { name: "nix copy --to file://", values: times.of("peer") };
   const peerSpeed = { ...peer, values: peer.values.map(speed) };
+  if (floor) report.add(`nix-copy-to/${name}/nothing`, "s", times.of("nothing"), peer);
   for (const store of stores) {
     for (const kind of KINDS) {
       const own = times.of(`${kind}/${store}`);

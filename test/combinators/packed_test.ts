@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { MAX_KEY_LENGTH, MAX_VALUE_LENGTH } from "../../src/castore/byte_store.ts";
 import { LENGTHS, pattern, rangesOf, text } from "../contract/_byte_store_samples.ts";
 import { byteStoreContract } from "../contract/byte_store.ts";
+import { openPacked } from "../../src/combinators/packed.ts";
 import { testContract } from "../contract/run.ts";
 import { sameBytes } from "../bytes/_same_bytes.ts";
 import { INDEXES, keysOf, openPacks, packsTest } from "./_packs.ts";
@@ -62,18 +63,21 @@ packsTest("ranges of values of any length, before and after they are written", a
 });
 
 packsTest(
-  "bytes passed may be changed once the call has returned, bytes got are the caller's",
+  "bytes passed may be changed once the call has returned, bytes got stay as they are",
   async ({ store }) => {
     for (const length of [10, 300_000, MAX_VALUE_LENGTH]) {
       const shared = pattern(length, 4);
       const putting = store.put(`k${length}`, shared);
       shared.fill(1);
-      (await store.get(`k${length}`))?.fill(2); // perhaps while it is pending
+      const pending = await store.get(`k${length}`);
       await putting;
-      for (const range of [undefined, { start: 2, end: 9 }]) {
-        (await store.get(`k${length}`, range))!.fill(3);
-      }
-      sameBytes(await store.get(`k${length}`), pattern(length, 4), `${length} bytes`);
+      const written = await store.get(`k${length}`);
+      // Other packs, which may be put together and read in the same memory.
+      await Promise.all([1, 2, 3, 4, 5].map((i) => store.put(`${length}/${i}`, pattern(2_000_000, i))));
+      for (let i = 1; i <= 5; i++) await store.get(`${length}/${i}`);
+      await store.delete(`k${length}`);
+      if (pending) sameBytes(pending, pattern(length, 4), `${length} bytes got before they were written`);
+      sameBytes(written, pattern(length, 4), `${length} bytes`);
     }
   },
 );
@@ -92,8 +96,7 @@ packsTest("update creates, leaves and removes, and what it throws is thrown", as
   sameBytes(await store.update("k", () => text("one")), text("one"));
   sameBytes(await store.update("k", (current) => current), text("one"));
   const thrown = new RangeError("no");
-  const failing = store.update("k", (current) => {
-    current!.fill(0);
+  const failing = store.update("k", () => {
     throw thrown;
   });
   await assert.rejects(failing, thrown);
@@ -101,6 +104,31 @@ packsTest("update creates, leaves and removes, and what it throws is thrown", as
   assert.equal(await store.update("k", () => undefined), undefined);
   assert.equal(await store.has("k"), false);
   assert.deepEqual(await keysOf(store), []);
+});
+
+packsTest(
+  "a deleted value stays absent when its neighbours are read",
+  async ({ store, bytes, names, index }) => {
+    await Promise.all(["a", "b", "c"].map((key, i) => store.put(key, pattern(100, i))));
+    const again = await openPacked({ bytes, names, index }); // one that has read nothing yet
+    await again.delete("a");
+    sameBytes(await again.get("b"), pattern(100, 1));
+    assert.equal(await again.has("a"), false);
+    assert.equal(await again.get("a"), undefined);
+    const reading = again.get("c");
+    await again.delete("b");
+    await reading;
+    assert.equal(await again.get("b"), undefined);
+  },
+);
+
+packsTest("a value is not mistaken for a pack, whatever is in it", async ({ store, bytes }) => {
+  await Promise.all([0, 1].map((i) => store.put(`k${i}`, pattern(2_000_000, i))));
+  const forged = (await bytes.get((await keysOf(bytes))[0]))!;
+  await store.delete("k0");
+  await store.put("alone", forged);
+  sameBytes(await store.get("alone"), forged);
+  assert.equal(await store.get("k0"), undefined);
 });
 
 packsTest("of puts of one key at once one is written", async ({ store, bytes, names }) => {

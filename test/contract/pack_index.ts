@@ -35,6 +35,12 @@ export const packIndexContract: readonly ContractCase<PackIndex>[] = [
     ensureSame(index.complete, true, "complete when noted twice");
   }),
 
+  promiseOf("a pack it does not hold, it does not say it holds", async (index) => {
+    await index.add(PACK, false, [entry("a")]);
+    ensureSame(await index.hasPack(OTHER), false, "hasPack of another");
+    ensureSame(typeof await index.hasPack(PACK), "boolean", "what hasPack answers"); // it may not know
+  }),
+
   promiseOf("an absent key is undefined", async (index) => {
     await index.add(PACK, false, [entry("there")]);
     for (const key of ["absent", "ther", "there/", "THERE"]) ensureSame(await index.get(key), undefined, key);

@@ -38,6 +38,7 @@ const SCHEMA = `
   PRAGMA synchronous = NORMAL;
   PRAGMA cache_size = -16384;
   PRAGMA temp_store = MEMORY;
+  PRAGMA wal_autocheckpoint = 8192;
   CREATE TABLE IF NOT EXISTS pack (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, small INTEGER NOT NULL);
   CREATE TABLE IF NOT EXISTS value (
     key TEXT PRIMARY KEY, pack INTEGER NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL

@@ -1,0 +1,189 @@
+// The command as a user runs it: exit codes, what is said where, and what variables do.
+import assert from "node:assert/strict";
+import { FirnServer } from "../e2e/server.ts";
+import { assertTaken, fileNar, narFile, narInfo, narInfoName, pathOf } from "../server/_site.ts";
+
+const MAIN = new URL("../../mod.ts", import.meta.url).href;
+
+interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs firn to its end, without any variable of its own but these. */
+async function firn(args: string[], env: Record<string, string> = {}): Promise<Outcome> {
+  const child = new Deno.Command(Deno.execPath(), { args: ["run", "-A", MAIN, ...args], env });
+  const { code, stdout, stderr } = await child.output();
+  const decoder = new TextDecoder();
+  return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+}
+
+/** A command line that cannot be carried out: exit code 2, one line, no stack, nothing on stdout. */
+async function assertMisused(args: string[], why: RegExp, env: Record<string, string> = {}): Promise<void> {
+  const { code, stdout, stderr } = await firn(args, env);
+  assert.equal(code, 2, stderr);
+  assert.equal(stdout, "");
+  assert.match(stderr, /^firn: [^\n]+\n$/);
+  assert.match(stderr, why);
+}
+
+/** Declares a test with a folder of its own. */
+function commandTest(title: string, body: (folder: string) => Promise<void>): void {
+  Deno.test({
+    name: title,
+    // The runtime keeps signal handlers of children for a moment longer than a test takes.
+    sanitizeResources: false,
+    fn: async () => {
+      const folder = await Deno.makeTempDir({ prefix: "firn-cli-" });
+      try {
+        await body(folder);
+      } finally {
+        await Deno.remove(folder, { recursive: true });
+      }
+    },
+  });
+}
+
+commandTest("--help tells the commands, and of serve every option, its variable, its default, and examples", async () => {
+  for (const args of [["--help"], ["-h"], ["help"]]) {
+    const { code, stdout, stderr } = await firn(args);
+    assert.equal(code, 0);
+    assert.match(stdout, /^\s+serve /m);
+    assert.equal(stderr, "");
+  }
+  const bare = await firn([]);
+  assert.equal(bare.code, 2);
+  assert.match(bare.stdout + bare.stderr, /^\s+serve /m);
+
+  const { code, stdout } = await firn(["serve", "--help"]);
+  assert.equal(code, 0);
+  const options = ["listen", "store", "secret-key", "priority", "no-mass-query", "references", "directory-sizes"];
+  for (const option of options) {
+    assert.ok(stdout.includes(`--${option}`), option);
+    assert.ok(stdout.includes(`FIRN_${option.toUpperCase().replaceAll("-", "_")}`), option);
+  }
+  for (const text of ["[127.0.0.1:8080]", "[./firn-store]", "[40]", "[warn]", "[documented]"]) {
+    assert.ok(stdout.includes(text), text);
+  }
+  assert.match(stdout, /^examples:\n(?: {2}.*\n)+/m);
+  assert.match(stdout, /nix copy --to http:\/\/127\.0\.0\.1:8080/);
+  for (const line of stdout.split("\n")) assert.ok(line.length <= 120, line);
+});
+
+commandTest("what cannot be carried out is exit code 2 and a line that says why", async (folder) => {
+  await assertMisused(["server"], /Cannot run server: no such command; firn --help lists them/);
+  await assertMisused(["serve", "--unknown"], /--unknown/);
+  await assertMisused(["serve", "--priority"], /--priority/);
+  await assertMisused(["serve", "--priority", "high"], /Cannot use --priority high/);
+  await assertMisused(["serve", "extra"], /extra/);
+  await assertMisused(["serve", "--listen", "nowhere"], /Cannot listen on nowhere: want HOST:PORT/);
+  await assertMisused(["serve"], /Cannot use --references sometimes/, { FIRN_REFERENCES: "sometimes" });
+  await assertMisused(["serve", "--secret-key", `${folder}/none`], /Cannot read the secret key .*none/);
+  await Deno.writeTextFile(`${folder}/bad.key`, "not-a-key");
+  await assertMisused(["serve", "--secret-key", `${folder}/bad.key`], /Cannot use the secret key .*bad\.key/);
+  await assertMisused(
+    ["serve", "--listen=127.0.0.1:0", "--store", "s3://bucket"],
+    /Cannot open the store s3:\/\/bucket: want a folder, file:\/\/\/folder or memory:/,
+  );
+});
+
+commandTest("a key in a bad file is not told to anybody", async (folder) => {
+  const secret = btoa("x".repeat(63));
+  await Deno.writeTextFile(`${folder}/bad.key`, `cache-1:${secret}`);
+  const { stdout, stderr } = await firn(["serve", "--secret-key", `${folder}/bad.key`]);
+  assert.ok(!(stdout + stderr).includes(secret.slice(0, 20)));
+});
+
+commandTest("an address that is taken, or not of this machine, is told in a line", async (folder) => {
+  using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = taken.addr as Deno.NetAddr;
+  const store = ["--store", `${folder}/store`];
+  await assertMisused(["serve", "--listen", `127.0.0.1:${port}`, ...store], /Cannot listen on 127\.0\.0\.1:\d+/);
+  await assertMisused(["serve", "--listen", "192.0.2.1:80", ...store], /Cannot listen on 192\.0\.2\.1:80/);
+});
+
+commandTest("a store that cannot be opened is told in a line", async (folder) => {
+  await Deno.writeTextFile(`${folder}/file`, "");
+  for (const store of [`${folder}/file`, `${folder}/file/below`]) {
+    const { code, stdout, stderr } = await firn(["serve", "--listen=127.0.0.1:0", "--store", store]);
+    assert.notEqual(code, 0);
+    assert.equal(stdout, "");
+    assert.match(stderr, /^firn: Cannot open [^\n]*\n$/);
+  }
+});
+
+commandTest("port 0 takes a free port, and one line on stdout tells it", async (folder) => {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", MAIN, "serve", "--listen", "127.0.0.1:0", "--store", `file://${folder}/with%20space`],
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  let said = (await reader.read()).value ?? "";
+  const [, url, port] = /^firn serves on (http:\/\/127\.0\.0\.1:(\d+))\n$/.exec(said) ?? [];
+  assert.ok(Number(port) > 0, said);
+  // It answers as soon as it has said so.
+  assert.equal((await (await fetch(`${url}/nix-cache-info`)).text()).split("\n")[0], "StoreDir: /nix/store");
+  child.kill("SIGTERM");
+  for (let part = await reader.read(); !part.done; part = await reader.read()) said += part.value;
+  assert.equal(said.split("\n").length, 2, "one line");
+  assert.equal((await child.status).code, 0);
+  assert.ok((await Deno.stat(`${folder}/with space/names.kv`)).isFile);
+});
+
+commandTest("variables set up a server as options do", async (folder) => {
+  const store = `${folder}/from-env`;
+  // RFC 8032, section 7.1, test 1.
+  const seed = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60";
+  const key = seed + "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+  await Deno.writeTextFile(`${folder}/key`, `cache-1:${Uint8Array.fromHex(key).toBase64()}\n`);
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", MAIN, "serve"],
+    env: {
+      FIRN_LISTEN: "127.0.0.1:0",
+      FIRN_STORE: store,
+      FIRN_PRIORITY: "7",
+      FIRN_NO_MASS_QUERY: "1",
+      FIRN_REFERENCES: "strict",
+      FIRN_SECRET_KEY: `${folder}/key`,
+    },
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  const [url] = /http:\S+/.exec((await reader.read()).value!)!;
+  try {
+    const info = await (await fetch(`${url}/nix-cache-info`)).text();
+    assert.equal(info, "StoreDir: /nix/store\nWantMassQuery: 0\nPriority: 7\n");
+    assert.match(await (await fetch(url)).text(), /cache-1:11qYAYKxCrfVS\/7TyWQHOg7hcvPapiMlrwIaaPcHURo=/);
+    const [path, other] = [pathOf("env"), pathOf("unclaimed")];
+    const file = await narFile(await fileNar(`/nix/store/${other}`));
+    await assertTaken(await fetch(`${url}/${file.url}`, { method: "PUT", body: file.bytes }));
+    const refused = await fetch(`${url}/${narInfoName(path)}`, { method: "PUT", body: narInfo(path, file) });
+    assert.equal(refused.status, 400);
+    assert.match(await refused.text(), /which References does not list/);
+  } finally {
+    child.kill("SIGTERM");
+    await reader.cancel();
+    await child.status;
+  }
+  assert.ok((await Deno.stat(`${store}/names.kv`)).isFile);
+});
+
+commandTest("--directory-sizes of either kind gives the same NAR", async (folder) => {
+  const { treeNar } = await import("../server/_site.ts");
+  const path = pathOf("sizes");
+  const file = await narFile(await treeNar({ a: { b: { c: "d" } }, e: "f" }));
+  const urls: string[] = [];
+  for (const sizes of ["documented", "snix"]) {
+    await using server = await FirnServer.start(`${folder}/${sizes}`, "--directory-sizes", sizes);
+    for (const [name, body] of [[file.url, file.bytes], [narInfoName(path), narInfo(path, file)]] as const) {
+      await assertTaken(await fetch(`${server.url}/${name}`, { method: "PUT", body }));
+    }
+    const text = await (await fetch(`${server.url}/${narInfoName(path)}`)).text();
+    urls.push(/^URL: (.*)$/m.exec(text)![1]);
+    assert.deepEqual(await (await fetch(`${server.url}/${urls.at(-1)}`)).bytes(), file.nar);
+  }
+  assert.notEqual(urls[0], urls[1], "the root nodes have different sizes");
+});

@@ -1,0 +1,109 @@
+// The options of `serve`, from the command line and from the environment.
+import assert from "node:assert/strict";
+import { readOptions } from "../../src/cli/serve.ts";
+import { UsageError } from "../../src/cli/usage.ts";
+
+const none = () => undefined;
+const environment = (values: Record<string, string>) => (name: string) => values[name];
+
+Deno.test("without options, the defaults", () => {
+  assert.deepEqual(readOptions([], none), {
+    hostname: "127.0.0.1",
+    port: 8080,
+    store: "./firn-store",
+    secretKeys: [],
+    priority: 40,
+    wantMassQuery: true,
+    strictReferences: false,
+    sizes: "documented",
+  });
+});
+
+/** An option, as arguments and as a variable, and what it sets. */
+const OPTIONS: [args: string[], env: Record<string, string>, set: Record<string, unknown>][] = [
+  [["--listen", "0.0.0.0:0"], { FIRN_LISTEN: "0.0.0.0:0" }, { hostname: "0.0.0.0", port: 0 }],
+  [["--listen=[::1]:65535"], { FIRN_LISTEN: "[::1]:65535" }, { hostname: "::1", port: 65535 }],
+  [["--listen", "cache.example:1"], { FIRN_LISTEN: "cache.example:1" }, { hostname: "cache.example", port: 1 }],
+  [["--store", "memory:"], { FIRN_STORE: "memory:" }, { store: "memory:" }],
+  [["--secret-key", "a"], { FIRN_SECRET_KEY: "a" }, { secretKeys: ["a"] }],
+  [["--secret-key", "a", "--secret-key", "/b/c"], { FIRN_SECRET_KEY: "a:/b/c" }, { secretKeys: ["a", "/b/c"] }],
+  [["--priority", "0"], { FIRN_PRIORITY: "0" }, { priority: 0 }],
+  [["--priority=-5"], { FIRN_PRIORITY: "-5" }, { priority: -5 }],
+  [["--no-mass-query"], { FIRN_NO_MASS_QUERY: "1" }, { wantMassQuery: false }],
+  [["--references", "strict"], { FIRN_REFERENCES: "strict" }, { strictReferences: true }],
+  [["--references", "warn"], { FIRN_REFERENCES: "warn" }, { strictReferences: false }],
+  [["--directory-sizes", "snix"], { FIRN_DIRECTORY_SIZES: "snix" }, { sizes: "snix" }],
+];
+
+Deno.test("each option does the same as its variable, and changes nothing else", () => {
+  const defaults = readOptions([], none);
+  for (const [args, env, set] of OPTIONS) {
+    const expected = { ...defaults, ...set };
+    assert.deepEqual(readOptions(args, none), expected, args.join(" "));
+    assert.deepEqual(readOptions([], environment(env)), expected, JSON.stringify(env));
+  }
+});
+
+Deno.test("an option outweighs its variable", () => {
+  const env = environment({
+    FIRN_LISTEN: "10.0.0.1:1",
+    FIRN_STORE: "elsewhere",
+    FIRN_SECRET_KEY: "c",
+    FIRN_PRIORITY: "1",
+    FIRN_REFERENCES: "strict",
+    FIRN_DIRECTORY_SIZES: "snix",
+  });
+  const args = ["--listen=127.0.0.1:2", "--store=here", "--secret-key=a", "--priority=3", "--references=warn"];
+  const options = readOptions([...args, "--directory-sizes=documented"], env)!;
+  assert.deepEqual(options, {
+    hostname: "127.0.0.1",
+    port: 2,
+    store: "here",
+    secretKeys: ["a"],
+    priority: 3,
+    wantMassQuery: true,
+    strictReferences: false,
+    sizes: "documented",
+  });
+});
+
+Deno.test("no is also an answer in FIRN_NO_MASS_QUERY", () => {
+  for (const no of ["", "0", "false"]) {
+    assert.equal(readOptions([], environment({ FIRN_NO_MASS_QUERY: no }))!.wantMassQuery, true);
+  }
+});
+
+Deno.test("help is help, whatever else is asked for", () => {
+  for (const args of [["--help"], ["-h"], ["--help", "--priority", "x"], ["--listen=nowhere", "-h"]]) {
+    assert.equal(readOptions(args, none), undefined);
+  }
+});
+
+Deno.test("values that cannot be are refused, and named, from both", () => {
+  const cases: [args: string[], env: Record<string, string>, why: RegExp][] = [
+    [["--listen", "8080"], { FIRN_LISTEN: "8080" }, /^Cannot listen on 8080: want HOST:PORT/],
+    [["--listen", "127.0.0.1:65536"], { FIRN_LISTEN: "127.0.0.1:65536" }, /^Cannot listen on 127\.0\.0\.1:65536/],
+    [["--listen", "127.0.0.1:-1"], { FIRN_LISTEN: "127.0.0.1:-1" }, /^Cannot listen on/],
+    [["--listen", ":80"], { FIRN_LISTEN: ":80" }, /^Cannot listen on :80/],
+    [["--listen", "::1:80"], { FIRN_LISTEN: "::1:80" }, /^Cannot listen on ::1:80/],
+    [["--listen", ""], { FIRN_LISTEN: "" }, /^Cannot listen on/],
+    [["--priority", "high"], { FIRN_PRIORITY: "high" }, /^Cannot use --priority high: want a whole number/],
+    [["--priority", "1.5"], { FIRN_PRIORITY: "1.5" }, /^Cannot use --priority 1\.5/],
+    [["--priority", ""], { FIRN_PRIORITY: "" }, /^Cannot use --priority/],
+    [["--references", "no"], { FIRN_REFERENCES: "no" }, /^Cannot use --references no: want warn or strict/],
+    [["--directory-sizes", "x"], { FIRN_DIRECTORY_SIZES: "x" }, /^Cannot use --directory-sizes x: want documented/],
+    [["--unknown"], { FIRN_NO_MASS_QUERY: "perhaps" }, /--unknown|^Cannot use FIRN_NO_MASS_QUERY=perhaps: want 1 or 0/],
+    [["--store"], { FIRN_PRIORITY: "x" }, /--store|--priority/],
+    [["word"], { FIRN_PRIORITY: "x" }, /word|--priority/],
+  ];
+  for (const [args, env, why] of cases) {
+    for (const [given, variables] of [[args, {}], [[], env]] as [string[], Record<string, string>][]) {
+      assert.throws(() => readOptions(given, environment(variables)), (error) => {
+        assert.ok(error instanceof UsageError, `${error}`);
+        assert.match(error.message, why);
+        assert.doesNotMatch(error.message, /\n/);
+        return true;
+      }, `${given.join(" ")} ${JSON.stringify(variables)}`);
+    }
+  }
+});
