@@ -55,12 +55,10 @@ export interface ByteStore extends AsyncDisposable {
 }
 
 /** Throws `TypeError` unless the key is one the contract allows. For adapters. */
-export function checkKey(key: string): void {
-  if (key.length < 1 || key.length > MAX_KEY_LENGTH || !/^[!-~]+$/.test(key)) {
+export function checkKey(key: string, maxLength: number = MAX_KEY_LENGTH): void {
+  if (key.length < 1 || key.length > maxLength || !/^[!-~]+$/.test(key)) {
     throw new TypeError(
-      `Cannot use the key ${
-        JSON.stringify(key.slice(0, 80))
-      }: want 1 to ${MAX_KEY_LENGTH} characters from ! to ~`,
+      `Cannot use the key ${JSON.stringify(key.slice(0, 80))}: want 1 to ${maxLength} characters from ! to ~`,
     );
   }
 }

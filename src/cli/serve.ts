@@ -164,7 +164,10 @@ interface Listening {
   stop(): void;
 }
 
-function listen({ hostname, port }: ServeOptions, fetch: (request: Request) => Response | Promise<Response>): Listening {
+function listen(
+  { hostname, port }: ServeOptions,
+  fetch: (request: Request) => Response | Promise<Response>,
+): Listening {
   let underWay = 0;
   let stopping = false;
   let server: Deno.HttpServer;

@@ -1,6 +1,6 @@
 import type { Bytes } from "../bytes/bytes.ts";
 import { fromText, toText } from "../bytes/bytes.ts";
-import type { ByteStore } from "../castore/byte_store.ts";
+import { type ByteStore, MAX_KEY_LENGTH } from "../castore/byte_store.ts";
 
 /** Where a value lies. */
 export interface PackLocation {
@@ -20,9 +20,13 @@ export interface PackEntry {
   readonly length: number;
 }
 
+/** The longest key of a value in a pack, in characters: what is kept under it elsewhere
+ * puts a few before it. */
+export const MAX_PACKED_KEY_LENGTH = MAX_KEY_LENGTH - 24;
+
 /**
  * Finds the pack a value lies in. It only repeats what the packs say of themselves, so it may be thrown away and made
- * again, and each platform has the one that is fast there.
+ * again, and each platform has the one that is fast there. Keys have at most {@link MAX_PACKED_KEY_LENGTH} characters.
  */
 export interface PackIndex extends AsyncDisposable {
   /** Whether it holds every pack: false for one that was just made, or was not closed properly and may lack the last. */
@@ -32,12 +36,14 @@ export interface PackIndex extends AsyncDisposable {
   /** Whether it holds this pack for sure. */
   hasPack(pack: string): boolean | Promise<boolean>;
   /**
-   * Adds the values of one pack. A key that is there keeps its place. Resolved means it outlives a crash, or that the index
+   * Adds the values of one pack. A key that is there may keep its place or move: the value is the same. Resolved means it outlives a crash, or that the index
    * will not call itself complete after one.
    */
   add(pack: string, small: boolean, entries: readonly PackEntry[]): Promise<void>;
-  /** Forgets a value. */
+  /** Forgets a value, but not that its pack still holds it. */
   delete(key: string): Promise<void>;
+  /** The values a pack holds that were forgotten. */
+  deletedFrom(pack: string): readonly string[] | Promise<readonly string[]>;
   /** Keys that begin with `prefix`, in byte order, lazily. */
   list(prefix: string): AsyncIterable<string>;
   /** Notes that it holds every pack now. */
@@ -51,6 +57,7 @@ export async function indexOver(store: ByteStore): Promise<PackIndex> {
 
 const COMPLETE = "index-complete";
 const ENTRY = "index/";
+const DELETED = "index-deleted/";
 
 class IndexOver implements PackIndex {
   #store: ByteStore;
@@ -79,7 +86,16 @@ class IndexOver implements PackIndex {
   }
 
   async delete(key: string): Promise<void> {
+    const location = await this.get(key);
+    if (!location) return;
+    const deleted = (list: string) => list.split("\n").includes(key) ? list : list + key + "\n";
+    await this.#store.update(DELETED + location.pack, (list) => fromText(deleted(list ? toText(list) : "")));
     await this.#store.delete(ENTRY + key);
+  }
+
+  async deletedFrom(pack: string): Promise<readonly string[]> {
+    const list = await this.#store.get(DELETED + pack);
+    return list ? toText(list).split("\n").filter((key) => key !== "") : [];
   }
 
   async *list(prefix: string): AsyncGenerator<string, void, void> {

@@ -7,7 +7,7 @@ import type { Bytes } from "../bytes/bytes.ts";
 import type { ByteRange, ByteStore } from "../castore/byte_store.ts";
 import { DamageError } from "../errors.ts";
 import { readPackTable } from "./pack_format.ts";
-import type { PackEntry, PackLocation } from "./pack_index.ts";
+import type { PackEntry, PackIndex, PackLocation } from "./pack_index.ts";
 
 /** Packs kept in memory: 4 MiB each at most. */
 const PACKS_KEPT = 8;
@@ -17,16 +17,22 @@ interface ReadPack {
   readonly entries: Map<string, PackEntry>;
 }
 
+/** What the keys of packs begin with. */
+export const PACKS = "pack/";
+
 export class PackReader {
   #large: ByteStore;
   #small: ByteStore;
+  #index: PackIndex;
   /** Used last first. */
   #kept: ReadPack[] = [];
   #reading = new Map<string, Promise<ReadPack | undefined>>();
 
-  constructor(large: ByteStore, small: ByteStore) {
-    this.#large = large;
-    this.#small = small;
+  /** @param stores.bytes keeps the packs, `names` the small ones */
+  constructor({ bytes, names, index }: { bytes: ByteStore; names: ByteStore; index: PackIndex }) {
+    this.#large = bytes;
+    this.#small = names;
+    this.#index = index;
   }
 
   /** A value that is in a pack read lately. */
@@ -53,7 +59,11 @@ export class PackReader {
   async read(key: string, location: PackLocation, range?: ByteRange): Promise<Bytes> {
     const pack = await this.#pack(location);
     if (!pack || pack.bytes.length < location.offset + location.length) {
-      throw new DamageError("value", key, `Cannot read ${key}: its pack ${location.pack} is missing or cut short`);
+      throw new DamageError(
+        "value",
+        key,
+        `Cannot read ${key}: its pack ${location.pack} is missing or cut short`,
+      );
     }
     return cut(pack.bytes, location, range);
   }
@@ -70,7 +80,9 @@ export class PackReader {
   async #readPack({ pack, small }: PackLocation): Promise<ReadPack | undefined> {
     const bytes = await (small ? this.#small : this.#large).get(pack);
     if (!bytes) return undefined;
+    if (!pack.startsWith(PACKS)) return { bytes, entries: new Map() }; // a value by itself, whatever it looks like
     const read = { bytes, entries: tableOf(bytes, pack) };
+    for (const key of await this.#index.deletedFrom(pack)) read.entries.delete(key);
     this.#kept.unshift(read);
     if (this.#kept.length > PACKS_KEPT) this.#kept.pop();
     return read;

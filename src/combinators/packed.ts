@@ -2,8 +2,9 @@
  * Content-addressed values in packs. Thousands of small values become a few large ones: one write for each 4 MiB,
  * values of one tree next to each other.
  *
- * It keeps the ByteStore contract with one difference, which content addressing allows: the value of a key never changes,
- * so a `put` of a key that is there writes nothing, and `update` can create and remove but not replace.
+ * It keeps the ByteStore contract with a difference that content addressing allows: the value of a key never changes,
+ * so a `put` of a key that is there writes nothing, and `update` can create and remove but not replace. And keys have at most
+ * 488 characters, for those of its parts are made of them.
  *
  * A `put` joins an open pack and resolves when that pack is durable and its entries are in the index. Values are packed with
  * those whose keys begin alike (up to the first `/`): who reads one chunk will read the next, and who reads a Directory, the
@@ -23,11 +24,10 @@ import {
   checkValue,
   MAX_VALUE_LENGTH,
 } from "../castore/byte_store.ts";
-import { PackReader } from "./pack_reader.ts";
+import { PackReader, PACKS } from "./pack_reader.ts";
 import { PackWriter, readPackTable } from "./pack_format.ts";
-import type { PackEntry, PackIndex, PackLocation } from "./pack_index.ts";
+import { MAX_PACKED_KEY_LENGTH, type PackEntry, type PackIndex, type PackLocation } from "./pack_index.ts";
 
-const PACKS = "pack/";
 /** Values too long to share a pack, in a place of their own. */
 const ALONE = "value/";
 const ALONE_LENGTH = MAX_VALUE_LENGTH / 2;
@@ -107,11 +107,11 @@ class PackedStore implements ByteStore {
 
   constructor(parts: PackedParts) {
     this.#parts = parts;
-    this.#reader = new PackReader(parts.bytes, parts.names);
+    this.#reader = new PackReader(parts);
   }
 
   async get(key: string, range?: ByteRange): Promise<Bytes | undefined> {
-    checkKey(key);
+    checkKey(key, MAX_PACKED_KEY_LENGTH);
     const pending = this.#pending.get(key);
     if (pending) {
       const value = pending.pack.writer.value(pending.entry);
@@ -124,13 +124,13 @@ class PackedStore implements ByteStore {
   }
 
   async has(key: string): Promise<boolean> {
-    checkKey(key);
+    checkKey(key, MAX_PACKED_KEY_LENGTH);
     return this.#pending.has(key) || await this.#parts.index.get(key) !== undefined;
   }
 
   put(key: string, value: Bytes): Promise<void> {
     try {
-      checkKey(key);
+      checkKey(key, MAX_PACKED_KEY_LENGTH);
       checkValue(value);
       const pending = this.#pending.get(key);
       if (pending) return pending.pack.written.promise;
@@ -143,7 +143,7 @@ class PackedStore implements ByteStore {
   }
 
   async delete(key: string): Promise<void> {
-    checkKey(key);
+    checkKey(key, MAX_PACKED_KEY_LENGTH);
     await this.#pending.get(key)?.pack.written.promise;
     await this.#parts.index.delete(key);
     this.#reader.forget(key);
@@ -219,10 +219,13 @@ class PackedStore implements ByteStore {
   /** Ends a pack and begins to write it. */
   #end(kind: string, pack: OpenPack): void {
     this.#open.delete(kind);
-    const writing = this.#write(pack).then(pack.written.resolve, pack.written.reject).finally(() => {
+    const writing = this.#write(pack).then(() => {}, (error) => ({ error })).then((failed) => {
+      // First out of sight, then told: who hears of it must not find the value here any more.
       this.#writing.delete(writing);
       for (const { key } of pack.writer.entries) this.#pending.delete(key);
       this.#buffers.give(pack.buffer);
+      if (failed) pack.written.reject(failed.error);
+      else pack.written.resolve();
     });
     this.#writing.add(writing);
   }

@@ -58,7 +58,10 @@ export async function readAtMost(source: AsyncIterable<Bytes>, limit: number, wh
 }
 
 /** Reads a byte stream into one buffer, again and again. Other streams, which some platforms give, as they come. */
-async function* readInto(stream: ReadableStream<Uint8Array>, length: number): AsyncGenerator<Bytes, void, void> {
+async function* readInto(
+  stream: ReadableStream<Uint8Array>,
+  length: number,
+): AsyncGenerator<Bytes, void, void> {
   const reader = byobReader(stream);
   if (!reader) return yield* iterate(stream);
   let buffer = new ArrayBuffer(length);

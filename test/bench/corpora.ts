@@ -14,7 +14,7 @@
 import { lines, type Nix, User } from "../e2e/nix.ts";
 import { field, hashPart } from "../e2e/cache_folder.ts";
 import { debianClosure } from "../e2e/closures.ts";
-import { removeTree, run } from "./measure.ts";
+import { emptyFolder, run } from "./measure.ts";
 
 export const CORPUS_NAMES = ["tree", "small", "big", "closure"] as const;
 export type CorpusName = typeof CORPUS_NAMES[number];
@@ -65,12 +65,16 @@ export async function openCorpus(name: CorpusName, nix: Nix, quick: boolean): Pr
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
-  await Deno.mkdir(folder, { recursive: true });
-  await removeTree(folder); // what an earlier run did not finish
-  await Deno.mkdir(folder, { recursive: true });
+  await emptyFolder(folder); // of what an interrupted run left
   const corpus = await make(name, nix, folder, quick ? 256 : 1024);
   await Deno.writeTextFile(made, JSON.stringify(corpus));
   return corpus;
+}
+
+/** Let the operating system have all of it in memory, so that whoever comes first is no slower than the others. */
+export async function warm({ store, cache }: Corpus): Promise<void> {
+  await run("nix-store", ["--dump", `${store}/nix/store`], true);
+  await run("sh", ["-c", `cat "$0"/nar/*`, new URL(cache).pathname], true);
 }
 
 async function make(name: CorpusName, nix: Nix, folder: string, bigMebibytes: number): Promise<Corpus> {

@@ -6,9 +6,9 @@
 import { parseArgs } from "node:util";
 import { builder } from "../e2e/nix.ts";
 import type { BenchContext } from "./bench_context.ts";
-import { cacheFolder, type Corpus, CORPUS_NAMES, type CorpusName, openCorpus } from "./corpora.ts";
+import { cacheFolder, type Corpus, CORPUS_NAMES, type CorpusName, openCorpus, warm } from "./corpora.ts";
 import { benchDownloads } from "./downloads.ts";
-import { removeTree, settle } from "./measure.ts";
+import { emptyFolder, removeTree, settle } from "./measure.ts";
 import { Report } from "./report.ts";
 import { benchRequests } from "./requests.ts";
 import { benchUploads } from "./uploads.ts";
@@ -38,8 +38,8 @@ const started = performance.now();
 const note = (line: string) =>
   console.error(`${Math.round((performance.now() - started) / 1000)} s: ${line}`);
 
-await Deno.mkdir(cacheFolder(), { recursive: true });
-const work = await Deno.makeTempDir({ dir: cacheFolder(), prefix: "run-" });
+const work = `${cacheFolder()}/run`;
+await emptyFolder(work); // of what an interrupted run left
 const report = new Report(only);
 const corpora = new Map<CorpusName, Promise<Corpus>>();
 const context: BenchContext = {
@@ -55,6 +55,7 @@ async function make(name: CorpusName): Promise<Corpus> {
   note(`opening ${name}, load ${load()}`);
   const corpus = await openCorpus(name, nix, quick);
   note(`${name} is ${corpus.about}, ${Math.round(corpus.narBytes / 1e6)} MB as NARs`);
+  await warm(corpus);
   await settle();
   return corpus;
 }

@@ -30,10 +30,17 @@ export async function run(command: string, args: string[], discard = false): Pro
   return discard ? "" : decoder.decode(output.stdout);
 }
 
-/** Remove a folder that may hold store paths, which nix makes read-only; then nothing of it is left to be written either. */
+/** Remove a folder that may hold store paths, which nix makes read-only. */
 export async function removeTree(folder: string): Promise<void> {
   await run("chmod", ["-R", "u+w", folder]);
   await run("rm", ["-rf", folder]);
+}
+
+/** Make a folder, or make it empty. */
+export async function emptyFolder(folder: string): Promise<void> {
+  await Deno.mkdir(folder, { recursive: true });
+  await removeTree(folder);
+  await Deno.mkdir(folder);
 }
 
 /** Let all that was written reach the disk, so that the next measurement does not pay for the one before. */

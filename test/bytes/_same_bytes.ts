@@ -8,7 +8,7 @@ export function sameBytes(
   about = "",
 ): void {
   if (actual === undefined || expected === undefined) {
-    return assert.equal(actual, expected, about || undefined);
+    return assert.ok(actual === expected, `${about}: ${actual ? "there, want none" : "absent"}`);
   }
   const at = actual.findIndex((byte, i) => byte !== expected[i]);
   if (at < 0 && actual.length === expected.length) return;

@@ -5,8 +5,10 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { openSqliteIndex } from "../../src/adapters/sqlite/sqlite_index.ts";
+import { toBase64Url } from "../../src/bytes/base64.ts";
 import { toHex } from "../../src/bytes/hex.ts";
 import { openHome } from "../../src/cli/home.ts";
+import { encodeEntry } from "../../src/castore/messages.ts";
 import type { PackEntry } from "../../src/combinators/pack_index.ts";
 import { pathInfosOver } from "../../src/store/path_infos_over.ts";
 import { parseStorePathBase } from "../../src/nix/store_path.ts";
@@ -20,6 +22,8 @@ const ROUNDS = 5;
 /** Path infos that are put at the same time. */
 const BATCH = 2000;
 const VALUES_PER_PACK = 2000;
+/** Values after which the speed of indexing is told. */
+const STRETCH = 500_000;
 
 const pathNumber = (i: number) => pathOf(`path-${i}`);
 
@@ -32,10 +36,10 @@ export async function measureStartUp(paths: number, values: number): Promise<voi
     await fillStore(full, paths, values);
     const few = await startOften("a store of 1 path", empty, 1);
     const many = await startOften(`a store of ${paths} paths and ${values} values`, full, paths);
-    const more = { ms: many.ms - few.ms, narInfoMs: many.narInfoMs - few.narInfoMs, mib: many.mib - few.mib };
-    row("start-up, how much longer with the full store", more.ms, "ms", { below: 500 });
-    row("first narinfo, how much longer with the full store", more.narInfoMs, "ms", { below: 500 });
-    row("memory at start, how much more with the full store", more.mib, "MiB", { below: 40 });
+    row("start-up, how much longer with the full store", many.ms - few.ms, "ms", { below: 500 });
+    row("first narinfo, how much longer", many.narInfoMs - few.narInfoMs, "ms", { below: 500 });
+    row("first look-up in the index, how much longer", many.lookUpMs - few.lookUpMs, "ms", { below: 500 });
+    row("memory at start, how much more", many.mib - few.mib, "MiB", { below: 40 });
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
@@ -45,6 +49,7 @@ async function fillStore(folder: string, paths: number, values: number): Promise
   {
     await using home = await openHome(folder, () => {});
     const pathInfos = pathInfosOver(home.names);
+    const started = performance.now();
     for (let first = 0; first < paths; first += BATCH) {
       const batch = Array.from({ length: Math.min(BATCH, paths - first) }, (_, i) => first + i);
       await Promise.all(batch.map((i) =>
@@ -60,10 +65,16 @@ async function fillStore(folder: string, paths: number, values: number): Promise
         })
       ));
     }
+    if (paths > BATCH) row("path infos put", paths / (performance.now() - started) * 1000, "/s");
   }
   await using index = openSqliteIndex(new DatabaseSync(`${folder}/index.sqlite`));
   assert.ok(index.complete);
+  let started = performance.now();
   for (let first = 0; first < values; first += VALUES_PER_PACK) {
+    if (first > 0 && first % STRETCH === 0) {
+      row(`values indexed, up to ${first}`, STRETCH / (performance.now() - started) * 1000, "/s");
+      started = performance.now();
+    }
     const entries: PackEntry[] = Array.from({ length: VALUES_PER_PACK }, (_, i) => ({
       key: `chunk/${toHex(digestOf(first + i))}`,
       offset: i * 2000,
@@ -90,6 +101,8 @@ function digestOf(i: number): Uint8Array<ArrayBuffer> {
 interface Start {
   readonly ms: number;
   readonly narInfoMs: number;
+  /** Of a question to the index of packs. */
+  readonly lookUpMs: number;
   readonly mib: number;
 }
 
@@ -104,13 +117,30 @@ async function startOften(name: string, store: string, paths: number): Promise<S
     const path = pathNumber(Math.floor(paths * (round + 0.5) / ROUNDS));
     const answer = await fetch(`${server.url}/${path.slice(0, 32)}.narinfo`);
     assert.match(await answer.text(), new RegExp(`^StorePath: /nix/store/${path}\n`));
-    starts.push({ ms, narInfoMs: performance.now() - asked, mib: server.memory().peak / MIB });
+    const narInfoMs = performance.now() - asked;
+    const lookUpMs = await lookUp(server, round);
+    starts.push({ ms, narInfoMs, lookUpMs, mib: server.memory().peak / MIB });
     assert.equal(await server.stop(), 0);
   }
   const median = (of: (start: Start) => number) => starts.map(of).toSorted((a, b) => a - b)[ROUNDS >> 1];
-  const result = { ms: median((s) => s.ms), narInfoMs: median((s) => s.narInfoMs), mib: median((s) => s.mib) };
+  const result = {
+    ms: median((start) => start.ms),
+    narInfoMs: median((start) => start.narInfoMs),
+    lookUpMs: median((start) => start.lookUpMs),
+    mib: median((start) => start.mib),
+  };
   row(`${name}: start-up`, result.ms, "ms");
   row(`${name}: first narinfo`, result.narInfoMs, "ms");
+  row(`${name}: first look-up in the index`, result.lookUpMs, "ms");
   row(`${name}: memory at start (VmHWM)`, result.mib, "MiB", MOST_MEMORY);
   return result;
+}
+
+/** How long it takes to say that a file is not here, which only the index of packs knows. */
+async function lookUp(server: FirnServer, round: number): Promise<number> {
+  const node = encodeEntry({ type: "file", digest: digestOf(1e8 + round), size: 1, executable: false });
+  const started = performance.now();
+  const answer = await fetch(`${server.url}/nar/snix-castore/${toBase64Url(node)}`);
+  assert.equal(answer.status, 404, await answer.text());
+  return performance.now() - started;
 }

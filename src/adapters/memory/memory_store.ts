@@ -16,7 +16,9 @@ class MemoryStore implements ByteStore {
   // deno-lint-ignore require-await
   async get(key: string, range?: ByteRange): Promise<Bytes | undefined> {
     checkKey(key);
-    return range ? this.#values.get(key)?.subarray(range.start, Math.max(range.start, range.end)) : this.#values.get(key);
+    return range
+      ? this.#values.get(key)?.subarray(range.start, Math.max(range.start, range.end))
+      : this.#values.get(key);
   }
 
   // deno-lint-ignore require-await
@@ -50,7 +52,7 @@ class MemoryStore implements ByteStore {
     change: (current: Bytes | undefined) => Bytes | undefined,
   ): Promise<Bytes | undefined> {
     checkKey(key);
-    const current = this.#values.get(key);
+    const current = this.#values.get(key)?.slice();
     const next = change(current);
     if (next === current) return current;
     if (next) {

@@ -43,6 +43,7 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS value (
     key TEXT PRIMARY KEY, pack INTEGER NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL
   ) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS deleted (pack INTEGER NOT NULL, key TEXT NOT NULL, PRIMARY KEY (pack, key)) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS complete (yes INTEGER PRIMARY KEY);
 `;
 
@@ -57,6 +58,8 @@ class SqliteIndex implements PackIndex {
   #get: SqliteStatement;
   #insert: SqliteStatement;
   #delete: SqliteStatement;
+  #noteDeleted: SqliteStatement;
+  #deleted: SqliteStatement;
   #list: SqliteStatement;
   #pack: SqliteStatement;
   #insertPack: SqliteStatement;
@@ -73,6 +76,12 @@ class SqliteIndex implements PackIndex {
     this.#packById = database.prepare("SELECT name, small FROM pack WHERE id = ?");
     this.#insert = database.prepare("INSERT INTO value VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING");
     this.#delete = database.prepare("DELETE FROM value WHERE key = ?");
+    this.#noteDeleted = database.prepare(
+      "INSERT INTO deleted SELECT pack, key FROM value WHERE key = ? ON CONFLICT DO NOTHING",
+    );
+    this.#deleted = database.prepare(
+      "SELECT key FROM deleted JOIN pack ON pack.id = deleted.pack WHERE pack.name = ?",
+    );
     this.#list = database.prepare("SELECT key FROM value WHERE key >= ? AND key < ? ORDER BY key LIMIT ?");
     this.#pack = database.prepare("SELECT id FROM pack WHERE name = ?");
     this.#insertPack = database.prepare(
@@ -104,7 +113,14 @@ class SqliteIndex implements PackIndex {
   }
 
   delete(key: string): Promise<void> {
-    return this.#write(() => this.#delete.run(key));
+    return this.#write(() => {
+      this.#noteDeleted.run(key);
+      this.#delete.run(key);
+    });
+  }
+
+  deletedFrom(pack: string): readonly string[] {
+    return (this.#deleted.all(pack) as { key: string }[]).map(({ key }) => key);
   }
 
   // deno-lint-ignore require-await -- a list is asynchronous for the callers
