@@ -10,7 +10,7 @@ import { readPackTable } from "./pack_format.ts";
 import type { PackEntry, PackIndex, PackLocation } from "./pack_index.ts";
 
 /** Packs kept in memory: 4 MiB each at most. */
-const PACKS_KEPT = 8;
+const PACKS_KEPT = 4;
 
 interface ReadPack {
   readonly bytes: Bytes;
@@ -57,6 +57,7 @@ export class PackReader {
 
   /** The value at a location. Throws `DamageError` if its pack is not there or ends too soon. */
   async read(key: string, location: PackLocation, range?: ByteRange): Promise<Bytes> {
+    if (!location.pack.startsWith(PACKS)) return await this.#readAlone(key, location, range);
     const pack = await this.#pack(location);
     if (!pack || pack.bytes.length < location.offset + location.length) {
       throw new DamageError(
@@ -66,6 +67,14 @@ export class PackReader {
       );
     }
     return cut(pack.bytes, location, range);
+  }
+
+  async #readAlone(key: string, location: PackLocation, range?: ByteRange): Promise<Bytes> {
+    const bytes = await this.#large.get(location.pack);
+    if (bytes?.length !== location.length) {
+      throw new DamageError("value", key, `Cannot read ${key}: ${location.pack} is missing or cut short`);
+    }
+    return cut(bytes, location, range);
   }
 
   #pack(location: PackLocation): Promise<ReadPack | undefined> {
@@ -80,7 +89,6 @@ export class PackReader {
   async #readPack({ pack, small }: PackLocation): Promise<ReadPack | undefined> {
     const bytes = await (small ? this.#small : this.#large).get(pack);
     if (!bytes) return undefined;
-    if (!pack.startsWith(PACKS)) return { bytes, entries: new Map() }; // a value by itself, whatever it looks like
     const read = { bytes, entries: tableOf(bytes, pack) };
     for (const key of await this.#index.deletedFrom(pack)) read.entries.delete(key);
     this.#kept.unshift(read);

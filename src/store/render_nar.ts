@@ -16,7 +16,7 @@ const PIECE = 256 * 1024;
 /** A stretch of this length and more is handed out as it is. */
 const LONG = 64 * 1024;
 /** Bytes asked for ahead of the reader. */
-const AHEAD = 8 * 1024 * 1024;
+const AHEAD = 4 * 1024 * 1024;
 /** Blobs asked for ahead of the reader. */
 const BLOBS_AHEAD = 512;
 /** Memory a long blob's own reading ahead takes, at most. */

@@ -138,7 +138,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
       const { status, body } = await request.response();
       assert.equal(status, 200, body);
       assert.equal(await code, 0);
-      assert.match(server.log, /\d stopped\n$/);
+      assert.match(server.log, /Z stopped\n$/);
     }
     await using server = await FirnServer.start(store);
     assert.equal(await statusOf(server, "HEAD", file.url), 200);

@@ -1,0 +1,188 @@
+/** Blobs on a ByteStore, seen from below: what is stored where, at what pace, and what a failure leaves. */
+import assert from "node:assert/strict";
+import { openMemory } from "../../src/adapters/memory/memory_store.ts";
+import { type Bytes, concat } from "../../src/bytes/bytes.ts";
+import { toHex } from "../../src/bytes/hex.ts";
+import { blobsOver } from "../../src/castore/blobs_over.ts";
+import { blobKey, chunkKey, encodeChunkList, putLong } from "../../src/castore/layout.ts";
+import { openPacked } from "../../src/combinators/packed.ts";
+import { indexOver } from "../../src/combinators/pack_index.ts";
+import { blake3 } from "../../src/hash/blake3.ts";
+import { sameBytes } from "../bytes/_same_bytes.ts";
+import { pattern } from "../contract/_byte_store_samples.ts";
+import { BLOB_B } from "../contract/_castore_samples.ts";
+import { inTime, pause, WatchedStore } from "./_watched_store.ts";
+
+const WINDOW = 4 * 1024 * 1024;
+
+async function* piecesOf(bytes: Bytes, length: number): AsyncGenerator<Bytes> {
+  for (let at = 0; at < bytes.length; at += length) yield await bytes.subarray(at, at + length);
+}
+
+Deno.test("blobs: chunks are those of other implementations", async () => {
+  const blobs = blobsOver(openMemory());
+  const zeros = new Uint8Array(3 * 1048576 + 5);
+  const rows: [Bytes, number[]][] = [[BLOB_B, [524288, 520192]], [zeros, [...Array(6).fill(524288), 5]]];
+  for (const [bytes, lengths] of rows) {
+    for (const source of [bytes, piecesOf(bytes, 100_000)]) {
+      const { digest } = await blobs.put(source);
+      assert.deepEqual((await blobs.chunks(digest))!.map(({ size }) => size), lengths);
+    }
+  }
+});
+
+Deno.test("blobs: a blob of one chunk is just its chunk, another has a list besides", async () => {
+  const store = openMemory();
+  const blobs = blobsOver(store);
+  const { digest } = await blobs.put(pattern(100));
+  assert.deepEqual(await Array.fromAsync(store.list("")), ["chunk/" + toHex(digest)]);
+  await blobs.put(BLOB_B);
+  const keys = await Array.fromAsync(store.list(""));
+  assert.deepEqual(keys.map((key) => key.split("/")[0]), ["blob", "chunk", "chunk", "chunk"]);
+  assert.equal(keys[0], "blob/a82c5154a7a0c262c6fdb929a317585646f8fbcf80326d0a7b8747edaf2d99d2");
+});
+
+Deno.test("blobs: equal chunks of different blobs are stored once", async () => {
+  const store = openMemory();
+  const blobs = blobsOver(store);
+  const bytes = pattern(4_000_000);
+  await blobs.put(bytes);
+  const before = (await Array.fromAsync(store.list("chunk/"))).length;
+  await blobs.put(piecesOf(pattern(4_000_000).fill(1, 3_900_000), 50_000));
+  assert.ok((await Array.fromAsync(store.list("chunk/"))).length <= before + 2);
+});
+
+Deno.test("blobs: a list of more than 1 MiB is read", async () => {
+  const store = openMemory();
+  const chunk = pattern(10);
+  const digest = new Uint8Array(32).fill(7);
+  await store.put(chunkKey(blake3(chunk)), chunk);
+  const metas = Array.from({ length: 30_000 }, () => ({ digest: blake3(chunk), size: 10 }));
+  await putLong(store, blobKey(digest), encodeChunkList(metas));
+  const blobs = blobsOver(store);
+  assert.equal((await blobs.chunks(digest))?.length, 30_000);
+  const reader = await blobs.open(digest, { range: { start: 299_985, end: 299_995 } });
+  assert.equal(reader?.size, 300_000);
+  sameBytes(await reader!.bytes(), concat([chunk.subarray(5), chunk.subarray(0, 5)]));
+});
+
+Deno.test("blobs: a stream is read at the pace of the store, with a bound on what waits", async () => {
+  const store = new WatchedStore(openMemory());
+  const blobs = blobsOver(store);
+  const gate = Promise.withResolvers<void>();
+  store.before = () => gate.promise;
+  let given = 0;
+  async function* source() {
+    for (let i = 0; i < 300; i++) {
+      given += 100_000;
+      yield await pattern(100_000, i);
+    }
+  }
+  const putting = blobs.put(source());
+  for (let last = -1; last !== given;) {
+    last = given;
+    await pause(20);
+  }
+  assert.ok(given < WINDOW + 3_000_000, `${given} bytes were read while nothing could be stored`);
+  assert.ok(store.mostBytes > WINDOW / 2, "chunks are stored one by one");
+  gate.resolve();
+  await inTime(putting);
+  assert.ok(store.mostBytes <= WINDOW, `${store.mostBytes} bytes were under way`);
+});
+
+Deno.test("blobs: chunks are read ahead, with a bound", async () => {
+  const store = new WatchedStore(openMemory());
+  const blobs = blobsOver(store);
+  const bytes = pattern(20_000_000);
+  const { digest } = await blobs.put(bytes);
+  const count = (await blobs.chunks(digest))!.length;
+  store.most = 0;
+  store.before = () => pause(1);
+  const reader = (await blobs.open(digest))!;
+  const gets = store.count("get", "chunk/");
+  let first: number | undefined;
+  for await (const _ of reader) first ??= store.count("get", "chunk/") - gets;
+  assert.ok(
+    first! > 3 && first! < count / 2,
+    `${first} of ${count} chunks were asked for before the first came`,
+  );
+  assert.ok(store.most > 3);
+});
+
+Deno.test("blobs: a range reads the chunks it covers and no others", async () => {
+  const store = new WatchedStore(openMemory());
+  const blobs = blobsOver(store);
+  const bytes = pattern(20_000_000);
+  const { digest } = await blobs.put(bytes);
+  const chunks = (await blobs.chunks(digest))!;
+  const start = chunks[0].size + chunks[1].size;
+  const [a, b] = [chunks[2].size, chunks[3].size];
+  const rows = [[start, start + a, 1], [start - 1, start + a, 2], [start, start + a + 1, 2], [
+    start + 5,
+    start + 6,
+    1,
+  ]];
+  rows.push([start + a, start + a + b, 1], [bytes.length - 1, bytes.length + 99, 1]);
+  for (const [from, to, count] of rows) {
+    const before = store.count("get", "chunk/");
+    const reader = await blobs.open(digest, { range: { start: from, end: to } });
+    sameBytes(await reader!.bytes(), bytes.slice(from, to));
+    assert.equal(store.count("get", "chunk/") - before - 1, count, `${from} to ${to}`); // one asks if it is a chunk itself
+  }
+});
+
+Deno.test("blobs: a put that fails leaves no blob, ends its source, and nothing goes on behind it", async () => {
+  const bytes = pattern(9_000_000);
+  const digest = blake3(bytes);
+  for (const failing of [1, 5, 20, "blob/"]) {
+    for (const streamed of [false, true]) {
+      const store = new WatchedStore(openMemory());
+      let puts = 0;
+      store.before = async ({ method, key }) => {
+        const fails = method === "put" && (++puts === failing || key.startsWith(`${failing}`));
+        await pause(1);
+        if (fails) throw new RangeError("no luck");
+      };
+      let returned = false;
+      async function* source() {
+        try {
+          yield* piecesOf(bytes, 100_000);
+        } finally {
+          returned = true;
+        }
+      }
+      const blobs = blobsOver(store);
+      await assert.rejects(inTime(blobs.put(streamed ? source() : bytes)), /no luck/);
+      assert.equal(store.underWay, 0, "puts are still under way");
+      assert.equal(returned, streamed);
+      store.before = () => {};
+      assert.equal(await blobs.has(digest), false);
+      sameBytes((await blobs.put(bytes)).digest, digest);
+      sameBytes(await (await blobs.open(digest))!.bytes(), bytes);
+    }
+  }
+});
+
+Deno.test("blobs: when the source fails, nothing goes on behind the put", async () => {
+  const store = new WatchedStore(openMemory());
+  store.before = () => pause(10);
+  async function* source() {
+    yield* piecesOf(pattern(3_000_000), 100_000);
+    throw new RangeError("the source fails");
+  }
+  await assert.rejects(inTime(blobsOver(store).put(source())), /the source fails/);
+  assert.equal(store.underWay, 0);
+});
+
+Deno.test("blobs in packs: putting a blob that is there writes nothing", async () => {
+  const [bytes, names] = [new WatchedStore(openMemory()), new WatchedStore(openMemory())];
+  await using packed = await openPacked({ bytes, names, index: await indexOver(openMemory()) });
+  const blobs = blobsOver(packed);
+  for (const blob of [pattern(0), pattern(100), pattern(3_000_000)]) {
+    await blobs.put(blob);
+    const puts = bytes.count("put") + names.count("put");
+    await blobs.put(blob);
+    await blobs.put(piecesOf(blob, 70_000));
+    assert.equal(bytes.count("put") + names.count("put"), puts);
+  }
+});
