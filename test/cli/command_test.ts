@@ -45,31 +45,42 @@ function commandTest(title: string, body: (folder: string) => Promise<void>): vo
   });
 }
 
-commandTest("--help tells the commands, and of serve every option, its variable, its default, and examples", async () => {
-  for (const args of [["--help"], ["-h"], ["help"]]) {
-    const { code, stdout, stderr } = await firn(args);
-    assert.equal(code, 0);
-    assert.match(stdout, /^\s+serve /m);
-    assert.equal(stderr, "");
-  }
-  const bare = await firn([]);
-  assert.equal(bare.code, 2);
-  assert.match(bare.stdout + bare.stderr, /^\s+serve /m);
+commandTest(
+  "--help tells the commands, and of serve every option, its variable, its default, and examples",
+  async () => {
+    for (const args of [["--help"], ["-h"], ["help"]]) {
+      const { code, stdout, stderr } = await firn(args);
+      assert.equal(code, 0);
+      assert.match(stdout, /^\s+serve /m);
+      assert.equal(stderr, "");
+    }
+    const bare = await firn([]);
+    assert.equal(bare.code, 2);
+    assert.match(bare.stdout + bare.stderr, /^\s+serve /m);
 
-  const { code, stdout } = await firn(["serve", "--help"]);
-  assert.equal(code, 0);
-  const options = ["listen", "store", "secret-key", "priority", "no-mass-query", "references", "directory-sizes"];
-  for (const option of options) {
-    assert.ok(stdout.includes(`--${option}`), option);
-    assert.ok(stdout.includes(`FIRN_${option.toUpperCase().replaceAll("-", "_")}`), option);
-  }
-  for (const text of ["[127.0.0.1:8080]", "[./firn-store]", "[40]", "[warn]", "[documented]"]) {
-    assert.ok(stdout.includes(text), text);
-  }
-  assert.match(stdout, /^examples:\n(?: {2}.*\n)+/m);
-  assert.match(stdout, /nix copy --to http:\/\/127\.0\.0\.1:8080/);
-  for (const line of stdout.split("\n")) assert.ok(line.length <= 120, line);
-});
+    const { code, stdout } = await firn(["serve", "--help"]);
+    assert.equal(code, 0);
+    const options = [
+      "listen",
+      "store",
+      "secret-key",
+      "priority",
+      "no-mass-query",
+      "references",
+      "directory-sizes",
+    ];
+    for (const option of options) {
+      assert.ok(stdout.includes(`--${option}`), option);
+      assert.ok(stdout.includes(`FIRN_${option.toUpperCase().replaceAll("-", "_")}`), option);
+    }
+    for (const text of ["[127.0.0.1:8080]", "[./firn-store]", "[40]", "[warn]", "[documented]"]) {
+      assert.ok(stdout.includes(text), text);
+    }
+    assert.match(stdout, /^examples:\n(?: {2}.*\n)+/m);
+    assert.match(stdout, /nix copy --to http:\/\/127\.0\.0\.1:8080/);
+    for (const line of stdout.split("\n")) assert.ok(line.length <= 120, line);
+  },
+);
 
 commandTest("what cannot be carried out is exit code 2 and a line that says why", async (folder) => {
   await assertMisused(["server"], /Cannot run server: no such command; firn --help lists them/);
@@ -99,7 +110,10 @@ commandTest("an address that is taken, or not of this machine, is told in a line
   using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = taken.addr as Deno.NetAddr;
   const store = ["--store", `${folder}/store`];
-  await assertMisused(["serve", "--listen", `127.0.0.1:${port}`, ...store], /Cannot listen on 127\.0\.0\.1:\d+/);
+  await assertMisused(
+    ["serve", "--listen", `127.0.0.1:${port}`, ...store],
+    /Cannot listen on 127\.0\.0\.1:\d+/,
+  );
   await assertMisused(["serve", "--listen", "192.0.2.1:80", ...store], /Cannot listen on 192\.0\.2\.1:80/);
 });
 

@@ -23,10 +23,15 @@ Deno.test("without options, the defaults", () => {
 const OPTIONS: [args: string[], env: Record<string, string>, set: Record<string, unknown>][] = [
   [["--listen", "0.0.0.0:0"], { FIRN_LISTEN: "0.0.0.0:0" }, { hostname: "0.0.0.0", port: 0 }],
   [["--listen=[::1]:65535"], { FIRN_LISTEN: "[::1]:65535" }, { hostname: "::1", port: 65535 }],
-  [["--listen", "cache.example:1"], { FIRN_LISTEN: "cache.example:1" }, { hostname: "cache.example", port: 1 }],
+  [["--listen", "cache.example:1"], { FIRN_LISTEN: "cache.example:1" }, {
+    hostname: "cache.example",
+    port: 1,
+  }],
   [["--store", "memory:"], { FIRN_STORE: "memory:" }, { store: "memory:" }],
   [["--secret-key", "a"], { FIRN_SECRET_KEY: "a" }, { secretKeys: ["a"] }],
-  [["--secret-key", "a", "--secret-key", "/b/c"], { FIRN_SECRET_KEY: "a:/b/c" }, { secretKeys: ["a", "/b/c"] }],
+  [["--secret-key", "a", "--secret-key", "/b/c"], { FIRN_SECRET_KEY: "a:/b/c" }, {
+    secretKeys: ["a", "/b/c"],
+  }],
   [["--priority", "0"], { FIRN_PRIORITY: "0" }, { priority: 0 }],
   [["--priority=-5"], { FIRN_PRIORITY: "-5" }, { priority: -5 }],
   [["--no-mass-query"], { FIRN_NO_MASS_QUERY: "1" }, { wantMassQuery: false }],
@@ -53,7 +58,13 @@ Deno.test("an option outweighs its variable", () => {
     FIRN_REFERENCES: "strict",
     FIRN_DIRECTORY_SIZES: "snix",
   });
-  const args = ["--listen=127.0.0.1:2", "--store=here", "--secret-key=a", "--priority=3", "--references=warn"];
+  const args = [
+    "--listen=127.0.0.1:2",
+    "--store=here",
+    "--secret-key=a",
+    "--priority=3",
+    "--references=warn",
+  ];
   const options = readOptions([...args, "--directory-sizes=documented"], env)!;
   assert.deepEqual(options, {
     hostname: "127.0.0.1",
@@ -82,7 +93,11 @@ Deno.test("help is help, whatever else is asked for", () => {
 Deno.test("values that cannot be are refused, and named, from both", () => {
   const cases: [args: string[], env: Record<string, string>, why: RegExp][] = [
     [["--listen", "8080"], { FIRN_LISTEN: "8080" }, /^Cannot listen on 8080: want HOST:PORT/],
-    [["--listen", "127.0.0.1:65536"], { FIRN_LISTEN: "127.0.0.1:65536" }, /^Cannot listen on 127\.0\.0\.1:65536/],
+    [
+      ["--listen", "127.0.0.1:65536"],
+      { FIRN_LISTEN: "127.0.0.1:65536" },
+      /^Cannot listen on 127\.0\.0\.1:65536/,
+    ],
     [["--listen", "127.0.0.1:-1"], { FIRN_LISTEN: "127.0.0.1:-1" }, /^Cannot listen on/],
     [["--listen", ":80"], { FIRN_LISTEN: ":80" }, /^Cannot listen on :80/],
     [["--listen", "::1:80"], { FIRN_LISTEN: "::1:80" }, /^Cannot listen on ::1:80/],
@@ -91,8 +106,16 @@ Deno.test("values that cannot be are refused, and named, from both", () => {
     [["--priority", "1.5"], { FIRN_PRIORITY: "1.5" }, /^Cannot use --priority 1\.5/],
     [["--priority", ""], { FIRN_PRIORITY: "" }, /^Cannot use --priority/],
     [["--references", "no"], { FIRN_REFERENCES: "no" }, /^Cannot use --references no: want warn or strict/],
-    [["--directory-sizes", "x"], { FIRN_DIRECTORY_SIZES: "x" }, /^Cannot use --directory-sizes x: want documented/],
-    [["--unknown"], { FIRN_NO_MASS_QUERY: "perhaps" }, /--unknown|^Cannot use FIRN_NO_MASS_QUERY=perhaps: want 1 or 0/],
+    [
+      ["--directory-sizes", "x"],
+      { FIRN_DIRECTORY_SIZES: "x" },
+      /^Cannot use --directory-sizes x: want documented/,
+    ],
+    [
+      ["--unknown"],
+      { FIRN_NO_MASS_QUERY: "perhaps" },
+      /--unknown|^Cannot use FIRN_NO_MASS_QUERY=perhaps: want 1 or 0/,
+    ],
     [["--store"], { FIRN_PRIORITY: "x" }, /--store|--priority/],
     [["word"], { FIRN_PRIORITY: "x" }, /word|--priority/],
   ];

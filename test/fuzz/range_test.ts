@@ -15,7 +15,8 @@ function randomBelow(seed: number): (limit: number) => number {
 }
 
 const RANGE_PIECES = [
-  ..."0 1 9 12 4096 70000 99999 9007199254740991 9007199254740992 18446744073709551616 99999999999999999999".split(" "),
+  ..."0 1 9 12 4096 70000 99999 9007199254740991 9007199254740992 18446744073709551616 99999999999999999999"
+    .split(" "),
   ..."- -- , ; = * / + . e3 0x bytes bytes= items= Bytes= none 00 -0 -1 \t".split(" "),
   " ",
   ", ",
@@ -44,7 +45,10 @@ Deno.test("any Range header: the right bytes, the whole, or 416", async () => {
     else if (answer.status === 206) {
       const [, start, end, size] = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(header!)!;
       assert.equal(Number(size), nar.length, range);
-      assert.ok(Buffer.compare(bytes, nar.subarray(Number(start), Number(end) + 1)) === 0, `${range}: ${header}`);
+      assert.ok(
+        Buffer.compare(bytes, nar.subarray(Number(start), Number(end) + 1)) === 0,
+        `${range}: ${header}`,
+      );
       assert.equal(answer.headers.get("content-length"), String(bytes.length), range);
       assert.ok(bytes.length > 0, range);
     } else {
@@ -69,9 +73,28 @@ Deno.test("parseRange of anything is a part that is there, or none", () => {
 });
 
 const URL_PIECES = [
-  ..."/ // . .. %00 %2f %2e %25 %ff %C3%A9 %zz ? # & = ; : @ + - _ ~ ! * é \\ ' | narsize= ?narsize=1 narsize=-1".split(" "),
-  ...["nar/", "log/", "snix-castore/", "tvix-castore/", "snix%2Dcastore/", ".narinfo", ".ls", ".nar", ".nar.xz", ".drv"],
-  ...["?narsize=99999999999999999999", "?narsize=1&narsize=2", "realisations/", "debuginfo/", "A".repeat(300), "e".repeat(32)],
+  ..."/ // . .. %00 %2f %2e %25 %ff %C3%A9 %zz ? # & = ; : @ + - _ ~ ! * é \\ ' | narsize= ?narsize=1 narsize=-1"
+    .split(" "),
+  ...[
+    "nar/",
+    "log/",
+    "snix-castore/",
+    "tvix-castore/",
+    "snix%2Dcastore/",
+    ".narinfo",
+    ".ls",
+    ".nar",
+    ".nar.xz",
+    ".drv",
+  ],
+  ...[
+    "?narsize=99999999999999999999",
+    "?narsize=1&narsize=2",
+    "realisations/",
+    "debuginfo/",
+    "A".repeat(300),
+    "e".repeat(32),
+  ],
 ];
 
 Deno.test("any URL to read: found, refused or not found, and nothing fails", async () => {
@@ -126,6 +149,9 @@ Deno.test("any URL to read: found, refused or not found, and nothing fails", asy
     await answer.bytes().catch((error) => assert.match(String(error), /Cannot|break|error/i));
   }
   for (const status of [200, 400, 404]) {
-    assert.ok((seen.get(status) ?? 0) > URLS / 100, `${JSON.stringify([...seen])}: the damage is too hard or too soft`);
+    assert.ok(
+      (seen.get(status) ?? 0) > URLS / 100,
+      `${JSON.stringify([...seen])}: the damage is too hard or too soft`,
+    );
   }
 });

@@ -72,7 +72,12 @@ async function measure(stream: ReadableStream<Uint8Array>): Promise<Measured> {
 }
 
 /** The NAR without compression, with its length said beforehand as Nix does, and the narinfo. */
-async function upload(server: FirnServer, path: string, nar: LongNar, { sha256, size }: Measured): Promise<void> {
+async function upload(
+  server: FirnServer,
+  path: string,
+  nar: LongNar,
+  { sha256, size }: Measured,
+): Promise<void> {
   const hash = nix32(sha256);
   using request = await RawRequest.put(server.url, `nar/${hash}.nar`, size);
   for await (const piece of nar.make()) await request.send(piece);
@@ -86,7 +91,10 @@ async function upload(server: FirnServer, path: string, nar: LongNar, { sha256, 
     `NarSize: ${size}`,
     "References: ",
   ];
-  const answer = await fetch(`${server.url}/${narInfoName(path)}`, { method: "PUT", body: text.join("\n") + "\n" });
+  const answer = await fetch(`${server.url}/${narInfoName(path)}`, {
+    method: "PUT",
+    body: text.join("\n") + "\n",
+  });
   assert.equal(answer.status, 200, await answer.text());
 }
 

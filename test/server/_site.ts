@@ -141,7 +141,14 @@ export interface NarFile {
   readonly url: string;
 }
 
-const SUFFIXES: Record<string, string> = { none: "", xz: ".xz", zstd: ".zst", gzip: "", br: ".br", bzip2: ".bz2" };
+const SUFFIXES: Record<string, string> = {
+  none: "",
+  xz: ".xz",
+  zstd: ".zst",
+  gzip: "",
+  br: ".br",
+  bzip2: ".bz2",
+};
 
 /** The upload of a NAR. */
 export async function narFile(nar: Bytes, compression = "none"): Promise<NarFile> {
@@ -162,7 +169,9 @@ export async function compress(compression: string, bytes: Bytes): Promise<Bytes
     case "gzip":
       return new Uint8Array(zlib.gzipSync(bytes));
     case "br":
-      return new Uint8Array(zlib.brotliCompressSync(bytes, { params: { [zlib.constants.BROTLI_PARAM_QUALITY]: 4 } }));
+      return new Uint8Array(
+        zlib.brotliCompressSync(bytes, { params: { [zlib.constants.BROTLI_PARAM_QUALITY]: 4 } }),
+      );
     case "zstd":
       return new Uint8Array(zlib.zstdCompressSync(bytes));
     default:

@@ -34,7 +34,9 @@ export class RawRequest implements Disposable {
   static async put(url: string, path: string, length: number): Promise<RawRequest> {
     const { hostname, port, host } = new URL(url);
     const request = new RawRequest(await Deno.connect({ hostname, port: Number(port) }));
-    await request.send(fromText(`PUT /${path} HTTP/1.1\r\nhost: ${host}\r\ncontent-length: ${length}\r\n\r\n`));
+    await request.send(
+      fromText(`PUT /${path} HTTP/1.1\r\nhost: ${host}\r\ncontent-length: ${length}\r\n\r\n`),
+    );
     return request;
   }
 
@@ -72,7 +74,11 @@ function parse(text: string): { status: number; body: string; complete: boolean 
   const head = text.slice(0, end);
   const body = text.slice(end + 4);
   const length = /^content-length: (\d+)$/im.exec(head);
-  return { status: Number(head.split(" ")[1]), body, complete: length !== null && body.length >= Number(length[1]) };
+  return {
+    status: Number(head.split(" ")[1]),
+    body,
+    complete: length !== null && body.length >= Number(length[1]),
+  };
 }
 
 /** Waits until something holds, which must be within so many milliseconds. */

@@ -130,32 +130,41 @@ siteTest("references are part of a content-addressed path", async (site) => {
     [flat, flat.path, /only nar with sha256 may refer to itself/],
   ];
   for (const [{ path, file, changes }, references, why] of cases) {
-    const answer = await site.put(narInfoName(path), narInfo(path, file, { ...changes, References: references }));
+    const answer = await site.put(
+      narInfoName(path),
+      narInfo(path, file, { ...changes, References: references }),
+    );
     await assertRefused(answer, 400, why);
   }
 });
 
-siteTest("a path that refers to itself: its hash part counts as nothing, wherever it stands", async (site) => {
-  const self = vector(/^fixed:r:sha256:/, /-self$/);
-  const dep = vector(/^fixed:r:sha256:/, /-dep\.txt$/);
-  await site.publish(dep.path, dep.file, dep.changes);
-  await site.putNar(self.file);
-  const cases: [NarInfoChanges, RegExp][] = [
-    // Not said to refer to itself: then the hash is that of the whole NAR.
-    [{ References: dep.path }, /^Cannot accept CA \S+: the bytes give fixed:r:sha256:/],
-    // The hash of the whole NAR, where it does.
-    [{ CA: `fixed:r:sha256:${nix32(sha256(self.file.nar))}` }, /the bytes give fixed:r:sha256:0qflbbgsx65nfajf/],
-    [{ References: self.path }, /it makes the path/],
-  ];
-  for (const [changes, why] of cases) {
-    const text = narInfo(self.path, self.file, { ...self.changes, ...changes });
-    await assertRefused(await site.put(narInfoName(self.path), text), 400, why);
-    await site.assertNoPath(self.path);
-  }
-  await site.publish(self.path, self.file, self.changes);
-  const info = await site.services.pathInfos.get(self.path.slice(0, 32));
-  assert.deepEqual(info!.unclaimedReferences, []);
-});
+siteTest(
+  "a path that refers to itself: its hash part counts as nothing, wherever it stands",
+  async (site) => {
+    const self = vector(/^fixed:r:sha256:/, /-self$/);
+    const dep = vector(/^fixed:r:sha256:/, /-dep\.txt$/);
+    await site.publish(dep.path, dep.file, dep.changes);
+    await site.putNar(self.file);
+    const cases: [NarInfoChanges, RegExp][] = [
+      // Not said to refer to itself: then the hash is that of the whole NAR.
+      [{ References: dep.path }, /^Cannot accept CA \S+: the bytes give fixed:r:sha256:/],
+      // The hash of the whole NAR, where it does.
+      [
+        { CA: `fixed:r:sha256:${nix32(sha256(self.file.nar))}` },
+        /the bytes give fixed:r:sha256:0qflbbgsx65nfajf/,
+      ],
+      [{ References: self.path }, /it makes the path/],
+    ];
+    for (const [changes, why] of cases) {
+      const text = narInfo(self.path, self.file, { ...self.changes, ...changes });
+      await assertRefused(await site.put(narInfoName(self.path), text), 400, why);
+      await site.assertNoPath(self.path);
+    }
+    await site.publish(self.path, self.file, self.changes);
+    const info = await site.services.pathInfos.get(self.path.slice(0, 32));
+    assert.deepEqual(info!.unclaimedReferences, []);
+  },
+);
 
 siteTest("a CA may neither be added, nor changed, nor taken away", async (site) => {
   const tree = vector(/^fixed:r:sha256:/, /-tree$/);

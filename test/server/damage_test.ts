@@ -92,7 +92,11 @@ Deno.test("a damaged chunk of a long file breaks the download", async () => {
   const nar = await fileNar(LONG);
   const at = 2_000_000;
   await damaged(nar, (folder) => flip(folder, LONG.slice(at, at + 64)), async (served) => {
-    await assertBreaks(served, nar, /^failed in the middle of a NAR: Cannot read blob blake3-\S+: .*damaged/m);
+    await assertBreaks(
+      served,
+      nar,
+      /^failed in the middle of a NAR: Cannot read blob blake3-\S+: .*damaged/m,
+    );
     // The second time too: nothing wrong is remembered as right.
     await assertBreaks(served, nar, /Cannot read blob/);
     await assertBreaks(served, nar, /Cannot read blob/, { range: "bytes=1000-2500000" }, 1000);
@@ -110,7 +114,11 @@ Deno.test("a damaged file breaks the download of the tree it is in, also of the 
   const nar = await treeNar({ a: noise(100_000, 6), b: noise(60_000, 7), c: "after" });
   const file = await narFile(nar, "zstd");
   await damaged(nar, (folder) => flip(folder, noise(60_000, 7).slice(0, 64), 40), async (served) => {
-    await assertBreaks(served, nar, /^failed in the middle of a NAR: Cannot read blob blake3-\S+: .*damaged/m);
+    await assertBreaks(
+      served,
+      nar,
+      /^failed in the middle of a NAR: Cannot read blob blake3-\S+: .*damaged/m,
+    );
     served.site.log.length = 0;
     const answer = await fetch(`${served.base}/${file.url}`);
     const { broke } = await readUntilBroken(answer);
@@ -129,9 +137,12 @@ Deno.test("a damaged list of chunks breaks the download", async () => {
 
 Deno.test("a pack that is gone, and one that is cut short, break the download", async () => {
   const nar = await treeNar({ a: noise(100_000, 8), long: LONG });
-  const packs = async (folder: string) => (await filesBelow(`${folder}/bytes`)).filter((path) => !/lock$/.test(path));
+  const packs = async (folder: string) =>
+    (await filesBelow(`${folder}/bytes`)).filter((path) => !/lock$/.test(path));
   await damaged(nar, async (folder) => {
-    for (const path of await packs(folder)) if ((await Deno.stat(path)).size > 50_000) await Deno.remove(path);
+    for (const path of await packs(folder)) {
+      if ((await Deno.stat(path)).size > 50_000) await Deno.remove(path);
+    }
   }, async (served) => await assertBreaks(served, nar, /Cannot (read|find|render)/));
   await damaged(nar, async (folder) => {
     for (const path of await packs(folder)) {
@@ -146,14 +157,19 @@ Deno.test("a damaged Directory: nothing below it is served, and it is said why",
   const nar = await treeNar(Object.fromEntries(names.map((name) => [name, ""])));
   const harm = (folder: string) => flip(folder, new TextEncoder().encode("file-number-01234"), 14);
   await damaged(nar, harm, async ({ site, base, url }) => {
-    assert.equal((await (await fetch(`${base}/nix-cache-info`)).text()).split("\n")[0], "StoreDir: /nix/store");
+    assert.equal(
+      (await (await fetch(`${base}/nix-cache-info`)).text()).split("\n")[0],
+      "StoreDir: /nix/store",
+    );
     for (const target of [url, `${base}/${PATH.slice(0, 32)}.ls`]) {
       for (const method of ["GET", "HEAD"]) {
         site.log.length = 0;
         const answer = await fetch(target, { method });
         assert.equal(answer.status, 500);
         const text = await answer.text();
-        if (method === "GET") assert.match(text, /^Cannot read directory blake3-\S+: its stored bytes are damaged\n$/);
+        if (method === "GET") {
+          assert.match(text, /^Cannot read directory blake3-\S+: its stored bytes are damaged\n$/);
+        }
         assert.match(site.log.join("\n"), / 500 .*Cannot read directory blake3-/);
       }
     }

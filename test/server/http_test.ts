@@ -25,7 +25,11 @@ const DRV = `${pathOf("made-it")}.drv`;
 
 /** A site with something of every kind; returns the paths of what it serves. */
 async function filled(site: Site): Promise<string[]> {
-  const nar = await treeNar({ "run.sh": "#!/bin/sh\n", deep: { noise: noise(200_000) }, link: { link: "run.sh" } });
+  const nar = await treeNar({
+    "run.sh": "#!/bin/sh\n",
+    deep: { noise: noise(200_000) },
+    link: { link: "run.sh" },
+  });
   await site.publish(PATH, await narFile(nar, "none"));
   const files = [];
   for (const compression of ["none", "xz", "zstd", "gzip", "br"]) {
@@ -81,19 +85,43 @@ siteTest("every stored thing has an exact Content-Length, and no NAR a Content-E
   }
 });
 
-siteTest("a file uploaded in bzip2 is known by name, and says where to look when it is asked for", async (site) => {
-  const file = await site.putNar(await narFile(await fileNar("bzip2"), "bzip2"));
-  assert.equal((await site.send("HEAD", file.url)).status, 200);
-  await assertRefused(await site.get(file.url), 404, /not in bzip2: ask for the narinfo again/);
-});
+siteTest(
+  "a file uploaded in bzip2 is known by name, and says where to look when it is asked for",
+  async (site) => {
+    const file = await site.putNar(await narFile(await fileNar("bzip2"), "bzip2"));
+    assert.equal((await site.send("HEAD", file.url)).status, 200);
+    await assertRefused(await site.get(file.url), 404, /not in bzip2: ask for the narinfo again/);
+  },
+);
 
 siteTest("paths that are nothing are 404, in a line of text", async (site) => {
   await filled(site);
   const paths = [
-    ...["x", "index.html", "favicon.ico", "nar", "nar/", "log", "log/", "nix-cache-info/", "nar/x/y/z", "%00", "..%2f"],
+    ...[
+      "x",
+      "index.html",
+      "favicon.ico",
+      "nar",
+      "nar/",
+      "log",
+      "log/",
+      "nix-cache-info/",
+      "nar/x/y/z",
+      "%00",
+      "..%2f",
+    ],
     ...[`${HASH}`, `${HASH}.`, `${HASH}.narinfo/`, `${HASH}.narinfo.sig`, `x/${HASH}.narinfo`, `${HASH}.LS`],
-    ...[`${pathOf("other").slice(0, 32)}.narinfo`, `${pathOf("other").slice(0, 32)}.ls`, `${"e".repeat(32)}.narinfo`],
-    ...[`log/${pathOf("other")}.drv`, "realisations/none.doi", "build-trace-v2/a/b", `debuginfo/${"00".repeat(20)}`],
+    ...[
+      `${pathOf("other").slice(0, 32)}.narinfo`,
+      `${pathOf("other").slice(0, 32)}.ls`,
+      `${"e".repeat(32)}.narinfo`,
+    ],
+    ...[
+      `log/${pathOf("other")}.drv`,
+      "realisations/none.doi",
+      "build-trace-v2/a/b",
+      `debuginfo/${"00".repeat(20)}`,
+    ],
     ...[`nar/${"0".repeat(52)}.nar.xz`, "serve/nothing", "path/" + HASH, "upload/x", "pack/x"],
   ];
   for (const path of paths) {
@@ -104,41 +132,44 @@ siteTest("paths that are nothing are 404, in a line of text", async (site) => {
   }
 });
 
-siteTest("a NAR URL whose node is broken is refused, and one of contents that are not here is 404", async (site) => {
-  const paths = await filled(site);
-  const url = paths.find((path) => path.startsWith("nar/snix-castore/"))!;
-  const node = url.slice("nar/snix-castore/".length, url.indexOf("?"));
-  for (
-    const broken of [
-      "AAAA",
-      node.slice(0, -1),
-      node.slice(0, -4),
-      node + "AAAA",
-      node + "=",
-      "!".repeat(40),
-      "a".repeat(20_000),
-      `${node}?narsize=x`,
-      `${node}?narsize=-1`,
-      `${node}?narsize=`,
-      `${node}?narsize=1e3`,
-      `${node}?narsize=9999999999999999999`,
-      `${node}?narsize=121`,
-      "%41%41%41%41",
-    ]
-  ) {
-    await assertRefused(await site.get(`nar/snix-castore/${broken}`), 400, /^Cannot (read|use|serve|hold)/);
-  }
-  // The same node with one bit of its digest changed.
-  const middle = node.length >> 1;
-  const absent = node.slice(0, middle) + (node[middle] === "A" ? "B" : "A") + node.slice(middle + 1);
-  await assertRefused(await site.get(`nar/snix-castore/${absent}`), 404, /404 Not Found/);
-  const older = await site.get(url.replace("snix-castore", "tvix-castore"));
-  assert.equal(older.status, 200);
-  assert.deepEqual(await older.bytes(), await (await site.get(url)).bytes());
-  const unsized = await site.get(url.slice(0, url.indexOf("?")));
-  assert.equal(unsized.status, 200);
-  await unsized.bytes();
-});
+siteTest(
+  "a NAR URL whose node is broken is refused, and one of contents that are not here is 404",
+  async (site) => {
+    const paths = await filled(site);
+    const url = paths.find((path) => path.startsWith("nar/snix-castore/"))!;
+    const node = url.slice("nar/snix-castore/".length, url.indexOf("?"));
+    for (
+      const broken of [
+        "AAAA",
+        node.slice(0, -1),
+        node.slice(0, -4),
+        node + "AAAA",
+        node + "=",
+        "!".repeat(40),
+        "a".repeat(20_000),
+        `${node}?narsize=x`,
+        `${node}?narsize=-1`,
+        `${node}?narsize=`,
+        `${node}?narsize=1e3`,
+        `${node}?narsize=9999999999999999999`,
+        `${node}?narsize=121`,
+        "%41%41%41%41",
+      ]
+    ) {
+      await assertRefused(await site.get(`nar/snix-castore/${broken}`), 400, /^Cannot (read|use|serve|hold)/);
+    }
+    // The same node with one bit of its digest changed.
+    const middle = node.length >> 1;
+    const absent = node.slice(0, middle) + (node[middle] === "A" ? "B" : "A") + node.slice(middle + 1);
+    await assertRefused(await site.get(`nar/snix-castore/${absent}`), 404, /404 Not Found/);
+    const older = await site.get(url.replace("snix-castore", "tvix-castore"));
+    assert.equal(older.status, 200);
+    assert.deepEqual(await older.bytes(), await (await site.get(url)).bytes());
+    const unsized = await site.get(url.slice(0, url.indexOf("?")));
+    assert.equal(unsized.status, 200);
+    await unsized.bytes();
+  },
+);
 
 siteTest("a NAR URL written with percent signs is the same URL", async (site) => {
   const url = (await filled(site)).find((path) => path.startsWith("nar/snix-castore/"))!;
@@ -150,27 +181,36 @@ siteTest("a NAR URL written with percent signs is the same URL", async (site) =>
   }
 });
 
-siteTest("a NAR URL whose file has another size than its node says is refused before any byte", async (site) => {
-  const nar = await fileNar("of nine bytes".slice(0, 9));
-  const path = pathOf("sized");
-  await site.publish(path, await narFile(nar));
-  const narInfo = await (await site.get(narInfoName(path))).text();
-  const node = /castore\/([\w-]+)\?/.exec(narInfo)![1];
-  const encoded = Uint8Array.from(atob(node.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
-  const at = encoded.lastIndexOf(9);
-  assert.ok(at > 32, "the size is the last field of the node");
-  const largest = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f]; // 2^53 - 1 as a varint
-  for (const size of [[10], [8], [0], largest]) {
-    const changed = new Uint8Array([...encoded.subarray(0, at), ...size, ...encoded.subarray(at + 1)]);
-    changed[1] += size.length - 1; // the length of the message inside
-    const url = `nar/snix-castore/${changed.toBase64({ alphabet: "base64url", omitPadding: true })}`;
-    for (const method of ["GET", "HEAD"]) {
-      const answer = await site.send(method, url);
-      await answer.body?.cancel();
-      assert.ok([400, 404].includes(answer.status), `${method} where the size is ${size}: ${answer.status}`);
+siteTest(
+  "a NAR URL whose file has another size than its node says is refused before any byte",
+  async (site) => {
+    const nar = await fileNar("of nine bytes".slice(0, 9));
+    const path = pathOf("sized");
+    await site.publish(path, await narFile(nar));
+    const narInfo = await (await site.get(narInfoName(path))).text();
+    const node = /castore\/([\w-]+)\?/.exec(narInfo)![1];
+    const encoded = Uint8Array.from(
+      atob(node.replaceAll("-", "+").replaceAll("_", "/")),
+      (c) => c.charCodeAt(0),
+    );
+    const at = encoded.lastIndexOf(9);
+    assert.ok(at > 32, "the size is the last field of the node");
+    const largest = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f]; // 2^53 - 1 as a varint
+    for (const size of [[10], [8], [0], largest]) {
+      const changed = new Uint8Array([...encoded.subarray(0, at), ...size, ...encoded.subarray(at + 1)]);
+      changed[1] += size.length - 1; // the length of the message inside
+      const url = `nar/snix-castore/${changed.toBase64({ alphabet: "base64url", omitPadding: true })}`;
+      for (const method of ["GET", "HEAD"]) {
+        const answer = await site.send(method, url);
+        await answer.body?.cancel();
+        assert.ok(
+          [400, 404].includes(answer.status),
+          `${method} where the size is ${size}: ${answer.status}`,
+        );
+      }
     }
-  }
-});
+  },
+);
 
 siteTest("methods that are not allowed are 405 and say which are", async (site) => {
   const paths = await filled(site);
@@ -238,7 +278,9 @@ siteTest("nix-cache-info says what it was told to", async (site) => {
 
 siteTest("nix-cache-info can be put with the StoreDir it has, and with no other", async (site) => {
   const before = await (await site.get("nix-cache-info")).text();
-  for (const text of ["StoreDir: /nix/store\n", "StoreDir: /nix/store\nPriority: 3\n", "", "Other: thing\n"]) {
+  for (
+    const text of ["StoreDir: /nix/store\n", "StoreDir: /nix/store\nPriority: 3\n", "", "Other: thing\n"]
+  ) {
     await assertTaken(await site.put("nix-cache-info", text));
   }
   await assertRefused(
@@ -278,7 +320,10 @@ siteTest("a secret key signs every narinfo that is served, and none that is stor
   const text = await (await site.get(narInfoName(PATH))).text();
   const [line] = text.match(/^Sig: .*$/gm)!;
   const narInfo = parseNarInfo(text);
-  assert.match(fingerprint(narInfo), new RegExp(`^1;/nix/store/${PATH};sha256:${toNixBase32(narInfo.narHash)};`));
+  assert.match(
+    fingerprint(narInfo),
+    new RegExp(`^1;/nix/store/${PATH};sha256:${toNixBase32(narInfo.narHash)};`),
+  );
   const publicKey = parsePublicKey(`cache-1:${PUBLIC.toBase64()}`);
   assert.ok(await verify([publicKey], fingerprint(narInfo), parseSignature(line.slice("Sig: ".length))));
   // Put back, as `nix store sign` does, it stands once.
@@ -288,7 +333,7 @@ siteTest("a secret key signs every narinfo that is served, and none that is stor
   const key = `cache-1:${PUBLIC.toBase64()}`;
   assert.match(page, new RegExp(`extra-trusted-public-keys = ${RegExp.escape(key)}\\s*<`));
   const commands = [...page.matchAll(/<code>(nix copy [^<]*--from[^<]*)<\/code>/g)];
-  assert.deepEqual(commands.map(([, command]) => command), [
+  assert.deepEqual(commands.map(([, command]) => command.replaceAll("&#39;", "'")), [
     `nix copy --option trusted-public-keys '${key}' --from http://firn.test /nix/store/…`,
   ]);
 }, { secretKeys: [secretKey] });

@@ -204,7 +204,11 @@ siteTest("a NAR over the bound is refused, compressed or not", async (site) => {
   const nar = await fileNar(new Uint8Array(3_000_000));
   for (const compression of ["none", "xz", "zstd", "gzip", "br", "bzip2"]) {
     const { bytes, url } = await narFile(nar, compression);
-    await assertRefused(await site.put(url, bytes), 413, /^Cannot take the NAR: it is longer than 2000000 bytes/);
+    await assertRefused(
+      await site.put(url, bytes),
+      413,
+      /^Cannot take the NAR: it is longer than 2000000 bytes/,
+    );
     await site.assertNoFile(url);
   }
   const fits = await narFile(await fileNar(new Uint8Array(1_999_000)), "zstd");

@@ -101,7 +101,10 @@ siteTest("a URL of this store's own kind is taken, and of another NAR refused", 
   const urlOfTwo = /^URL: (.*)$/m.exec(await (await site.get(narInfoName(two))).text())![1];
   await assertNarInfoRefused(
     site,
-    served.replace(/^StorePath: .*/m, `StorePath: /nix/store/${PATH}`).replace(/^URL: .*/m, `URL: ${urlOfTwo}`),
+    served.replace(/^StorePath: .*/m, `StorePath: /nix/store/${PATH}`).replace(
+      /^URL: .*/m,
+      `URL: ${urlOfTwo}`,
+    ),
     400,
     /^Cannot accept URL nar\/snix-castore\/\S+: it is of another NAR/,
   );
@@ -162,7 +165,11 @@ siteTest("a narinfo in any Content-Encoding that is known is taken", async (site
   }
   for (const encoding of ["lz4", "compress", "gzip, gzip", "br;q=1"]) {
     const answer = await site.put(narInfoName(PATH), narInfo(PATH, file), { "content-encoding": encoding });
-    await assertRefused(answer, 415, /^Cannot take Content-Encoding .*: want gzip, br, zstd, xz, bzip2 or none/);
+    await assertRefused(
+      answer,
+      415,
+      /^Cannot take Content-Encoding .*: want gzip, br, zstd, xz, bzip2 or none/,
+    );
     await site.assertNoPath(PATH);
   }
   for (const encoding of ["gzip", "br", "zstd", "xz"]) {
@@ -187,7 +194,9 @@ siteTest("a narinfo under a name that is no hash part is refused", async (site) 
     await assertRefused(answer, 400, /^Cannot accept \w{32}\.narinfo: the name is no hash part/);
     assert.equal((await site.get(`${name}.narinfo`)).status, 404);
   }
-  for (const name of [PATH.slice(0, 31), PATH.slice(0, 32) + "0", PATH.slice(0, 32).toUpperCase(), "", "%00"]) {
+  for (
+    const name of [PATH.slice(0, 31), PATH.slice(0, 32) + "0", PATH.slice(0, 32).toUpperCase(), "", "%00"]
+  ) {
     await assertRefused(await site.put(`${name}.narinfo`, narInfo(PATH, file)), 404, /404 Not Found/);
   }
   await site.assertNoPath(PATH);
@@ -227,12 +236,16 @@ siteTest("under strict, it is refused", async (site) => {
   await assertTaken(await site.put(narInfoName(PATH), narInfo(PATH, file, { References: absent })));
 }, { strictReferences: true });
 
-siteTest("under strict, contents that are nothing but references are refused, and noted otherwise", async (site) => {
-  let text = "";
-  for (let i = 0; i < 17_000; i++) text += pathOf(`r${i}`) + "\n";
-  const file = await site.putNar(await narFile(await fileNar(text), "zstd"));
-  await assertNarInfoRefused(site, narInfo(PATH, file), 413, /mentions over 16384 store paths/);
-}, { strictReferences: true });
+siteTest(
+  "under strict, contents that are nothing but references are refused, and noted otherwise",
+  async (site) => {
+    let text = "";
+    for (let i = 0; i < 17_000; i++) text += pathOf(`r${i}`) + "\n";
+    const file = await site.putNar(await narFile(await fileNar(text), "zstd"));
+    await assertNarInfoRefused(site, narInfo(PATH, file), 413, /mentions over 16384 store paths/);
+  },
+  { strictReferences: true },
+);
 
 const signature = (name: string, seed: number) => `${name}:${toBase64(noise(64, seed))}`;
 
@@ -280,9 +293,17 @@ siteTest("a narinfo put again may change nothing else", async (site) => {
     ["StorePath", narInfo(renamed, file, right), /StorePath is \S+-doctored and would become \S+-renamed/],
     ["NarHash", narInfo(PATH, other, right), /NarHash is sha256:\w+ and would become sha256:\w+/],
     ["References", narInfo(PATH, file, { ...right, References: two }), /References is \S+-one and .*-two/],
-    ["no References", narInfo(PATH, file, { ...right, References: "" }), /References is \S+-one and .* empty/],
+    [
+      "no References",
+      narInfo(PATH, file, { ...right, References: "" }),
+      /References is \S+-one and .* empty/,
+    ],
     ["more References", narInfo(PATH, file, { ...right, References: `${one} ${two}` }), /References is/],
-    ["Deriver", narInfo(PATH, file, { ...right, Deriver: `${pathOf("other")}.drv` }), /Deriver is \S+-it\.drv/],
+    [
+      "Deriver",
+      narInfo(PATH, file, { ...right, Deriver: `${pathOf("other")}.drv` }),
+      /Deriver is \S+-it\.drv/,
+    ],
     ["no Deriver", narInfo(PATH, file, { ...right, Deriver: null }), /Deriver is .* would become absent/],
   ];
   for (const [title, text, why] of cases) {

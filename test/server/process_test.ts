@@ -62,30 +62,38 @@ async function statusOf(server: FirnServer, method: string, name: string): Promi
   return answer.status;
 }
 
-processTest("clients that leave in the middle of uploads leave no memory taken and nothing visible", async (store) => {
-  await using server = await FirnServer.start(store);
-  const ROUNDS = 12;
-  const { bytes, url } = await narFile(await fileNar(noise(60 * MIB, 21)));
-  const small = await narFile(
-    await treeNar(Object.fromEntries(Array.from({ length: 3000 }, (_, i) => [`${i}`, noise(5000, i + 1)]))),
-  );
-  const after: number[] = [];
-  for (let round = 0; round < ROUNDS; round++) {
-    await Promise.all([bytes, small.bytes].map(async (whole, i) => {
-      using request = await RawRequest.put(server.url, [url, small.url][i], whole.length);
-      await request.send(whole.subarray(0, Math.floor(whole.length * 0.9)));
-    }));
-    await until("the refusals", () => (server.log.match(/400 Cannot take the upload/g) ?? []).length >= 2 * round + 2);
-    after.push(server.memory().now);
-  }
-  for (const name of [url, small.url]) assert.equal(await statusOf(server, "HEAD", name), 404);
-  const inMiB = after.map((bytes) => Math.round(bytes / MIB)).join(" ");
-  assert.ok(server.memory().peak < 400 * MIB, `memory after each round, MiB: ${inMiB}`);
-  const [early, late] = [Math.max(...after.slice(0, 6)), Math.min(...after.slice(-3))];
-  assert.ok(late < early + 40 * MIB, `memory grows with each round, MiB: ${inMiB}`);
-  await assertTaken(await put(server, url, bytes));
-  assert.ok(Buffer.compare(await (await fetch(`${server.url}/${url}`)).bytes(), bytes) === 0);
-});
+processTest(
+  "clients that leave in the middle of uploads leave no memory taken and nothing visible",
+  async (store) => {
+    await using server = await FirnServer.start(store);
+    const ROUNDS = 12;
+    const { bytes, url } = await narFile(await fileNar(noise(60 * MIB, 21)));
+    const small = await narFile(
+      await treeNar(Object.fromEntries(Array.from({ length: 3000 }, (_, i) => [`${i}`, noise(5000, i + 1)]))),
+    );
+    const after: number[] = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      await Promise.all([bytes, small.bytes].map(async (whole, i) => {
+        using request = await RawRequest.put(server.url, [url, small.url][i], whole.length);
+        await request.send(whole.subarray(0, Math.floor(whole.length * 0.9)));
+      }));
+      await until(
+        "the refusals",
+        () => (server.log.match(/400 Cannot take the upload/g) ?? []).length >= 2 * round + 2,
+      );
+      after.push(server.memory().now);
+    }
+    for (const name of [url, small.url]) {
+      assert.equal(await statusOf(server, "HEAD", name), 404);
+    }
+    const inMiB = after.map((bytes) => Math.round(bytes / MIB)).join(" ");
+    assert.ok(server.memory().peak < 400 * MIB, `memory after each round, MiB: ${inMiB}`);
+    const [early, late] = [Math.max(...after.slice(0, 6)), Math.min(...after.slice(-3))];
+    assert.ok(late < early + 40 * MIB, `memory grows with each round, MiB: ${inMiB}`);
+    await assertTaken(await put(server, url, bytes));
+    assert.ok(Buffer.compare(await (await fetch(`${server.url}/${url}`)).bytes(), bytes) === 0);
+  },
+);
 
 processTest("a bomb that is a NAR is taken in bounded memory", async (store) => {
   await using server = await FirnServer.start(store);
@@ -102,7 +110,10 @@ processTest("a bomb that is a NAR is taken in bounded memory", async (store) => 
   const before = server.memory().now;
   await assertTaken(await put(server, narUrl(bomb, ".zst"), bomb));
   const { peak } = server.memory();
-  assert.ok(peak < 400 * MIB, `memory was ${Math.round(before / MIB)} MiB and rose to ${Math.round(peak / MIB)}`);
+  assert.ok(
+    peak < 400 * MIB,
+    `memory was ${Math.round(before / MIB)} MiB and rose to ${Math.round(peak / MIB)}`,
+  );
 });
 
 processTest("two clients upload one closure at once", async (store) => {
@@ -116,7 +127,9 @@ processTest("two clients upload one closure at once", async (store) => {
     for (const [path, file] of files) await publish(server, path, file);
   };
   await Promise.all([client(), client()]);
-  for (const [path, file] of files) assert.ok(Buffer.compare(await narOfPath(server, path), file.nar) === 0, path);
+  for (const [path, file] of files) {
+    assert.ok(Buffer.compare(await narOfPath(server, path), file.nar) === 0, path);
+  }
 });
 
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
@@ -180,7 +193,15 @@ processTest("SIGTERM during a download: it is finished", async (store) => {
 processTest("a second instance on the same store says so and exits; the first goes on", async (store) => {
   await using server = await FirnServer.start(store);
   const second = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", new URL("../../mod.ts", import.meta.url).href, "serve", "--listen=127.0.0.1:0", "--store", store],
+    args: [
+      "run",
+      "-A",
+      new URL("../../mod.ts", import.meta.url).href,
+      "serve",
+      "--listen=127.0.0.1:0",
+      "--store",
+      store,
+    ],
   }).output();
   assert.notEqual(second.code, 0);
   const said = new TextDecoder().decode(second.stderr);
@@ -204,7 +225,11 @@ processTest("the index is lost, or is rubbish: it is made anew, and all is there
   const paths = new Map<string, NarFile>();
   for (let i = 0; i < 5; i++) {
     // Large packs, small packs, values of many lengths, Directories.
-    const tree = { a: noise(1_500_000, i + 41), b: { c: noise(i * 40_000, i + 51), d: `${i}` }, e: { link: "a" } };
+    const tree = {
+      a: noise(1_500_000, i + 41),
+      b: { c: noise(i * 40_000, i + 51), d: `${i}` },
+      e: { link: "a" },
+    };
     paths.set(pathOf(`lost-${i}`), await narFile(await treeNar(tree), "zstd"));
   }
   for (let i = 0; i < 5; i++) paths.set(pathOf(`small-${i}`), await narFile(await fileNar(`${i}`), "none"));
@@ -222,7 +247,9 @@ processTest("the index is lost, or is rubbish: it is made anew, and all is there
   };
   const check = async () => {
     await using server = await FirnServer.start(store);
-    for (const [path, file] of paths) assert.ok(Buffer.compare(await narOfPath(server, path), file.nar) === 0, path);
+    for (const [path, file] of paths) {
+      assert.ok(Buffer.compare(await narOfPath(server, path), file.nar) === 0, path);
+    }
     await publish(server, pathOf("new"), await narFile(await fileNar("new"), "xz"));
     assert.equal(await server.stop(), 0);
   };
@@ -238,7 +265,10 @@ processTest("a store that another format wrote is not touched", async (store) =>
   await Deno.mkdir(store, { recursive: true });
   await Deno.writeTextFile(`${store}/format`, "firn-store 99\n");
   await assert.rejects(FirnServer.start(store), /firn-store 99/);
-  assert.deepEqual((await Array.fromAsync(Deno.readDir(store))).map(({ name }) => name).sort(), ["format", "lock"]);
+  assert.deepEqual((await Array.fromAsync(Deno.readDir(store))).map(({ name }) => name).sort(), [
+    "format",
+    "lock",
+  ]);
 });
 
 processTest("the log has one line for each thing that happened", async (store) => {

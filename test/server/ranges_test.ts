@@ -49,7 +49,13 @@ async function borders(site: Site, url: string): Promise<number[]> {
   return [...borders].sort((a, b) => a - b);
 }
 
-async function assertPart(site: Site, url: string, header: string, start: number, end: number): Promise<void> {
+async function assertPart(
+  site: Site,
+  url: string,
+  header: string,
+  start: number,
+  end: number,
+): Promise<void> {
   const answer = await site.get(url, { range: header });
   assert.equal(answer.status, 206, header);
   assert.equal(answer.headers.get("content-range"), `bytes ${start}-${end - 1}/${NAR.length}`, header);
@@ -98,12 +104,18 @@ siteTest("the end is clamped, and a start beyond it is 416", async (site) => {
   await assertPart(site, url, `bytes=-${size + 1}`, 0, size);
   await assertPart(site, url, `bytes=${size - 1}-${size - 1}`, size - 1, size);
   await assertPart(site, url, `bytes=${size - 1}-`, size - 1, size);
-  for (const header of [`bytes=${size}-`, `bytes=${size}-${size + 5}`, "bytes=9999999999999999-", "bytes=-0"]) {
+  for (
+    const header of [`bytes=${size}-`, `bytes=${size}-${size + 5}`, "bytes=9999999999999999-", "bytes=-0"]
+  ) {
     for (const method of ["GET", "HEAD"]) {
       const answer = await site.send(method, url, { headers: { range: header } });
       assert.equal(answer.status, 416, header);
       assert.equal(answer.headers.get("content-range"), `bytes */${size}`);
-      assert.doesNotMatch(answer.headers.get("cache-control") ?? "", /max-age=[1-9]/, "a refusal is not for ever");
+      assert.doesNotMatch(
+        answer.headers.get("cache-control") ?? "",
+        /max-age=[1-9]/,
+        "a refusal is not for ever",
+      );
       await answer.body?.cancel();
     }
   }
@@ -113,7 +125,16 @@ siteTest("several ranges, other units and what is no range get the whole", async
   const url = await published(site);
   const headers = [
     ...["bytes=0-1,5-6", "bytes=0-0,-1", "items=0-1", "bytes", "bytes=", "bytes=-", "bytes=a-b", "bytes=1-0"],
-    ...["bytes=--1", "bytes=0x0-1", "bytes= 0-1", "bytes=0 -1", "bytes:0-1", "bytes=1.5-2", "bytes=0-1;", "0-1"],
+    ...[
+      "bytes=--1",
+      "bytes=0x0-1",
+      "bytes= 0-1",
+      "bytes=0 -1",
+      "bytes:0-1",
+      "bytes=1.5-2",
+      "bytes=0-1;",
+      "0-1",
+    ],
   ];
   for (const header of headers) {
     const answer = await site.get(url, { range: header });
@@ -153,38 +174,41 @@ siteTest("a file that was compressed promises no ranges and gives none", async (
   }
 });
 
-siteTest("what was fetched is asked for again by ETag: 304, or a range only of the same thing", async (site) => {
-  const url = await published(site);
-  const first = await site.get(url);
-  const etag = first.headers.get("etag")!;
-  assert.match(etag, /^"[^"]+"$/, "a strong validator");
-  assert.equal(first.headers.get("cache-control"), "public, max-age=31536000, immutable");
-  await first.body!.cancel();
-  for (const tags of [etag, "*", `"other", ${etag}`, `"other",${etag}`, `W/${etag}`]) {
-    for (const method of ["GET", "HEAD"]) {
-      const answer = await site.send(method, url, { headers: { "if-none-match": tags } });
-      assert.equal(answer.status, 304, tags);
-      assert.equal(answer.headers.get("etag"), etag);
-      assert.equal(answer.body, null);
+siteTest(
+  "what was fetched is asked for again by ETag: 304, or a range only of the same thing",
+  async (site) => {
+    const url = await published(site);
+    const first = await site.get(url);
+    const etag = first.headers.get("etag")!;
+    assert.match(etag, /^"[^"]+"$/, "a strong validator");
+    assert.equal(first.headers.get("cache-control"), "public, max-age=31536000, immutable");
+    await first.body!.cancel();
+    for (const tags of [etag, "*", `"other", ${etag}`, `"other",${etag}`, `W/${etag}`]) {
+      for (const method of ["GET", "HEAD"]) {
+        const answer = await site.send(method, url, { headers: { "if-none-match": tags } });
+        assert.equal(answer.status, 304, tags);
+        assert.equal(answer.headers.get("etag"), etag);
+        assert.equal(answer.body, null);
+      }
     }
-  }
-  const other = await site.get(url, { "if-none-match": '"other"' });
-  assert.equal(other.status, 200);
-  await other.body!.cancel();
-  const ranged = { range: "bytes=10-19" };
-  for (
-    const [validator, status] of [
-      [etag, 206],
-      ['"other"', 200],
-      [`W/${etag}`, 200], // a weak validator is no ground for a range
-      ["Sat, 29 Oct 2022 19:43:31 GMT", 200],
-    ] as const
-  ) {
-    const answer = await site.get(url, { ...ranged, "if-range": validator });
-    assert.equal(answer.status, status, validator);
-    await answer.body!.cancel();
-  }
-});
+    const other = await site.get(url, { "if-none-match": '"other"' });
+    assert.equal(other.status, 200);
+    await other.body!.cancel();
+    const ranged = { range: "bytes=10-19" };
+    for (
+      const [validator, status] of [
+        [etag, 206],
+        ['"other"', 200],
+        [`W/${etag}`, 200], // a weak validator is no ground for a range
+        ["Sat, 29 Oct 2022 19:43:31 GMT", 200],
+      ] as const
+    ) {
+      const answer = await site.get(url, { ...ranged, "if-range": validator });
+      assert.equal(answer.status, status, validator);
+      await answer.body!.cancel();
+    }
+  },
+);
 
 siteTest("equal contents have equal ETags, others have others", async (site) => {
   const tag = async (name: string, contents: string) => {

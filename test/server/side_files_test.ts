@@ -110,7 +110,11 @@ siteTest("a JSON file that is a bomb is refused in little memory and time", asyn
 });
 
 siteTest("a log over the bound is refused", async (site) => {
-  await assertRefused(await site.put(`log/${DRV}`, new Uint8Array(64 * 1024 * 1024 + 1)), 413, /over 67108864/);
+  await assertRefused(
+    await site.put(`log/${DRV}`, new Uint8Array(64 * 1024 * 1024 + 1)),
+    413,
+    /over 67108864/,
+  );
   await assertRefused(await site.get(`log/${DRV}`), 404, /404 Not Found/);
 });
 
@@ -119,7 +123,12 @@ siteTest("names of side files that cannot be are refused", async (site) => {
     ...["log/a/b", "log/a%2fb", "log/", "log/ü", "log/a%00", `log/${"x".repeat(256)}`],
     ...["realisations/a/b", "realisations/", `realisations/${"x".repeat(401)}`, "realisations/a b"],
     ...["build-trace-v2/a", "build-trace-v2/a/b/c", "build-trace-v2//b"],
-    ...["debuginfo/xyz", "debuginfo/c0", `debuginfo/${"c0".repeat(20)}.debug.debug`, `debuginfo/${"C0".repeat(20)}`],
+    ...[
+      "debuginfo/xyz",
+      "debuginfo/c0",
+      `debuginfo/${"c0".repeat(20)}.debug.debug`,
+      `debuginfo/${"C0".repeat(20)}`,
+    ],
   ];
   for (const name of names) {
     for (const answer of [await site.put(name, "{}"), await site.get(name)]) {
@@ -152,7 +161,9 @@ siteTest("a listing is worked out from what is stored, not from what was sent", 
   const name = `${path.slice(0, 32)}.ls`;
   const nar = await treeNar({ "a.sh": "#!/bin/sh\n", dir: { empty: "", link: { link: "../a.sh" } } });
   // Nix sends it before the narinfo.
-  await assertTaken(await site.put(name, '{"version":1,"root":{"type":"regular"}}', { "content-encoding": "br" }));
+  await assertTaken(
+    await site.put(name, '{"version":1,"root":{"type":"regular"}}', { "content-encoding": "br" }),
+  );
   await assertRefused(await site.get(name), 404, /404 Not Found/);
   await site.publish(path, await narFile(nar, "xz"));
   const answer = await site.get(name);

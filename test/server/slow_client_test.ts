@@ -8,32 +8,42 @@ const STALL_MS = 400;
 const PATH = pathOf("slow");
 const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-siteTest("a client that stalls in the middle of an upload is refused, and nothing of it is kept", async (site) => {
-  await using listening = new Listening(site);
-  const nar = await fileNar(noise(3_000_000, 9));
-  const stall = async (compression: string, sent: number) => {
-    const { bytes, url } = await narFile(nar, compression);
-    using request = await RawRequest.put(listening.url, url, bytes.length);
-    await request.send(bytes.subarray(0, sent));
-    const started = performance.now();
-    const { status, body } = await request.response();
-    const took = performance.now() - started;
-    assert.equal(status, 408, `${compression}, after ${sent} bytes: ${body}`);
-    assert.match(body, /^Cannot take the upload: nothing came for \d+ seconds\n$/);
-    assert.ok(took > STALL_MS / 2 && took < 10_000, `after ${Math.round(took)} ms`);
-    await site.assertNoFile(url);
-  };
-  const compressions = ["none", "xz", "zstd", "gzip", "br", "bzip2"];
-  await Promise.all(compressions.flatMap((name) => [0, 10, 100_000].map((sent) => stall(name, sent))));
-  // The same bytes without the pause.
-  const { bytes, url } = await narFile(nar, "xz");
-  await assertTaken(await fetch(`${listening.url}/${url}`, { method: "PUT", body: bytes }));
-}, { stallMs: STALL_MS });
+siteTest(
+  "a client that stalls in the middle of an upload is refused, and nothing of it is kept",
+  async (site) => {
+    await using listening = new Listening(site);
+    const nar = await fileNar(noise(3_000_000, 9));
+    const stall = async (compression: string, sent: number) => {
+      const { bytes, url } = await narFile(nar, compression);
+      using request = await RawRequest.put(listening.url, url, bytes.length);
+      await request.send(bytes.subarray(0, sent));
+      const started = performance.now();
+      const { status, body } = await request.response();
+      const took = performance.now() - started;
+      assert.equal(status, 408, `${compression}, after ${sent} bytes: ${body}`);
+      assert.match(body, /^Cannot take the upload: nothing came for \d+ seconds\n$/);
+      assert.ok(took > STALL_MS / 2 && took < 10_000, `after ${Math.round(took)} ms`);
+      await site.assertNoFile(url);
+    };
+    const compressions = ["none", "xz", "zstd", "gzip", "br", "bzip2"];
+    await Promise.all(compressions.flatMap((name) => [0, 10, 100_000].map((sent) => stall(name, sent))));
+    // The same bytes without the pause.
+    const { bytes, url } = await narFile(nar, "xz");
+    await assertTaken(await fetch(`${listening.url}/${url}`, { method: "PUT", body: bytes }));
+  },
+  { stallMs: STALL_MS },
+);
 
 siteTest("a client that stalls in a narinfo, or in a side file, is refused", async (site) => {
   await using listening = new Listening(site);
   const text = fromText(narInfo(PATH, await site.putNar(await narFile(await fileNar("x")))));
-  const names = [narInfoName(PATH), `${PATH.slice(0, 32)}.ls`, "nix-cache-info", `log/${PATH}.drv`, "realisations/x.doi"];
+  const names = [
+    narInfoName(PATH),
+    `${PATH.slice(0, 32)}.ls`,
+    "nix-cache-info",
+    `log/${PATH}.drv`,
+    "realisations/x.doi",
+  ];
   await Promise.all(names.map(async (name) => {
     using request = await RawRequest.put(listening.url, name, text.length);
     await request.send(text.subarray(0, 20));
@@ -68,7 +78,10 @@ siteTest("a client that goes away in the middle of an upload leaves nothing", as
         await pause(20);
       }
       await until(`the end of ${compression} after ${sent} bytes`, () => site.log.length > 0);
-      assert.match(site.log[0], /^refused PUT \/nar\/\S+: 400 Cannot take the upload: the connection ended before/);
+      assert.match(
+        site.log[0],
+        /^refused PUT \/nar\/\S+: 400 Cannot take the upload: the connection ended before/,
+      );
       await site.assertNoFile(url);
     }
   }

@@ -1,11 +1,11 @@
 /** The layout of an archive: its length, any stretch of it, its listing, and trees that are too much. */
 import assert from "node:assert/strict";
-import { type Bytes, concat, fromText, toText } from "../../src/bytes/bytes.ts";
+import { type Bytes, concat, toText } from "../../src/bytes/bytes.ts";
 import { type Directory, directoryDigest, directoryOf, directorySize } from "../../src/castore/directory.ts";
 import type { Node } from "../../src/castore/node.ts";
 import { FormatError, LimitError, MissingError } from "../../src/errors.ts";
 import { formatListing, type ListingNode } from "../../src/nar/listing.ts";
-import { NarLayout, narLayout } from "../../src/store/nar_layout.ts";
+import { type NarLayout, narLayout } from "../../src/store/nar_layout.ts";
 import { sameBytes } from "../bytes/_same_bytes.ts";
 import { pattern } from "../contract/_byte_store_samples.ts";
 import { EMPTY_DIGEST, file, folder, symlink } from "../contract/_castore_samples.ts";
@@ -162,12 +162,10 @@ Deno.test("layout: a tree that doubles at each of 60 levels is measured, and ref
 
 Deno.test("layout: a tree that doubles at each of 40 levels is laid out, and read at both ends and inside", async () => {
   const layout = await towerLayout(tower(40, 2));
-  // Each folder: 16+24+... bytes of words: the same sum as the archive of 3 levels, written out, has.
-  const sizes = [96];
-  for (let level = 1; level < 40; level++) {
-    sizes.push(24 + 96 - 24 + 2 * (sizes[level - 1] - 24 + 112 + 16) - 16 + 16);
-  }
-  assert.equal(layout.size, sizes[39]);
+  // A folder has 72 bytes of words, each entry in it 96 and its node; the archive begins with 24.
+  let length = 72;
+  for (let level = 1; level < 40; level++) length = 72 + 2 * (96 + length);
+  assert.equal(layout.size, 24 + length);
   for (const start of [0, 12_345, layout.size / 2 | 0, Math.floor(layout.size / 3), layout.size - 1000]) {
     let length = 0;
     for (const segment of layout.segments(start, start + 1000)) {
@@ -232,6 +230,4 @@ Deno.test("layout: memory is that of the Directories, told as a weight", async (
   );
   assert.ok(few.layout.weight > 0 && few.layout.weight < 5000);
   assert.ok(many.layout.weight > 100_000 && many.layout.weight < 2_000_000);
-  assert.ok(few.layout instanceof NarLayout);
-  assert.equal(fromText("a").length, 1);
 });

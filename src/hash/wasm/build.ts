@@ -2,7 +2,7 @@
  * Compiles the kernel from `assembly/` into `kernel_module.ts`. With `--check` nothing is written: exits with 1 if the
  * committed module is not what its source gives.
  */
-import asc from "assemblyscript/asc";
+import asc from "npm:assemblyscript@0.28.20/asc";
 import { toBase64 } from "../../bytes/base64.ts";
 import { compressionSource } from "./compression.ts";
 
