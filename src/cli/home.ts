@@ -17,6 +17,7 @@ import { openMemory } from "../adapters/memory/memory_store.ts";
 import { openSqliteIndex } from "../adapters/sqlite/sqlite_index.ts";
 import { openPacked } from "../combinators/packed.ts";
 import type { Home } from "../store/services.ts";
+import { UsageError } from "./usage.ts";
 
 const FORMAT = "firn-store 1\n";
 
@@ -25,7 +26,7 @@ export interface OpenHome extends Home, AsyncDisposable {}
 
 /**
  * Opens the store at an address; a folder is made when missing. `log` is told what takes long. Throws `StoreBusyError` when
- * another process has it open, and `TypeError` for an address of no known kind.
+ * another process has it open, and {@link UsageError} for an address that cannot be one.
  */
 export async function openHome(address: string, log: (line: string) => void): Promise<OpenHome> {
   if (address === "memory:") {
@@ -37,13 +38,17 @@ export async function openHome(address: string, log: (line: string) => void): Pr
     return await openFolder(decodeURIComponent(new URL(address).pathname), log);
   }
   if (/^[a-z0-9+]{2,}:/i.test(address)) {
-    throw new TypeError(`Cannot open the store ${address}: want a folder, file:///folder or memory:`);
+    throw new UsageError(`Cannot open the store ${address}: want a folder, file:///folder or memory:`);
   }
   return await openFolder(address, log);
 }
 
 async function openFolder(folder: string, log: (line: string) => void): Promise<OpenHome> {
-  await Deno.mkdir(folder, { recursive: true });
+  try {
+    await Deno.mkdir(folder, { recursive: true });
+  } catch (cause) {
+    throw new UsageError(`Cannot open the store ${folder}: ${(cause as Error).message}`);
+  }
   const open: AsyncDisposable[] = [await lockFile(`${folder}/lock`)];
   try {
     await checkFormat(`${folder}/format`);
@@ -69,7 +74,7 @@ async function checkFormat(path: string): Promise<void> {
   try {
     const format = await Deno.readTextFile(path);
     if (format === FORMAT) return;
-    throw new Error(
+    throw new UsageError(
       `Cannot open the store: ${path} says ${JSON.stringify(format.slice(0, 80))}, and this firn reads ${
         JSON.stringify(FORMAT)
       }`,

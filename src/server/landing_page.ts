@@ -24,13 +24,16 @@ const STYLE = `
 /** The page. `origin` is the address the person used. */
 export function landingPage(origin: string, context: ServerContext): ReturnType<typeof html> {
   const keys = context.secretKeys.map(({ publicKey }) => formatPublicKey(publicKey));
-  const trust = keys.length > 0
-    ? html`
-      --option trusted-public-keys '${keys.join(" ")}'
-    `
-    : html`
-      --no-check-sigs
-    `;
+  const trust = keys.length > 0 ? `--option trusted-public-keys '${keys.join(" ")}'` : "--no-check-sigs";
+  // Put together here, for a formatter of HTML may break lines inside <pre>.
+  const commands = {
+    to: `nix copy --to ${origin} ${STORE_DIR}/…`,
+    from: `nix copy ${trust} --from ${origin} ${STORE_DIR}/…`,
+    configuration: `extra-substituters = ${origin}\n` +
+      (keys.length > 0
+        ? `extra-trusted-public-keys = ${keys.join(" ")}`
+        : "require-sigs = false   # this server signs nothing: start it with --secret-key to sign"),
+  };
   return html`
     <!doctype html>
     <html lang="en">
@@ -47,17 +50,14 @@ export function landingPage(origin: string, context: ServerContext): ReturnType<
     and gives every archive back byte for byte. Nix uses it as a binary cache.</p>
 
           <h2>Copy a path into it</h2>
-          <pre><code>nix copy --to ${origin} ${STORE_DIR}/…</code></pre>
+          <pre><code>${commands.to}</code></pre>
 
           <h2>Copy a path out of it</h2>
-          <pre><code>nix copy ${trust}--from ${origin} ${STORE_DIR}/…</code></pre>
+          <pre><code>${commands.from}</code></pre>
 
           <h2>Let Nix fetch from it</h2>
           <p>In <code>nix.conf</code>:</p>
-          <pre><code>extra-substituters = ${origin}
-    ${keys.length > 0
-      ? html`extra-trusted-public-keys = ${keys.join(" ")}`
-      : html`require-sigs = false   # this server signs nothing: start it with --secret-key to sign`}</code></pre>
+          <pre><code>${commands.configuration}</code></pre>
 
           <h2>About this store</h2>
           <dl>

@@ -10,10 +10,11 @@ import { type Bytes, fromText, toText } from "../bytes/bytes.ts";
 import { toHex } from "../bytes/hex.ts";
 import { toReadable } from "../bytes/streams.ts";
 import { encodeEntry } from "../castore/messages.ts";
-import type { Node } from "../castore/node.ts";
+import { formatDigest } from "../castore/digest.ts";
+import type { FileNode, Node } from "../castore/node.ts";
 import { FormatError, MissingError } from "../errors.ts";
 import { blake3 } from "../hash/blake3.ts";
-import { formatCacheInfo, parseCacheInfo } from "../nix/cache_info.ts";
+import { formatCacheInfo, MAX_CACHE_INFO_LENGTH, parseCacheInfo } from "../nix/cache_info.ts";
 import { fingerprint } from "../nix/fingerprint.ts";
 import { formatNarInfo, MAX_NAR_INFO_LENGTH, parseNarInfo } from "../nix/nar_info.ts";
 import { sign } from "../nix/signature.ts";
@@ -36,6 +37,8 @@ import { parseRange } from "./ranges.ts";
 const LAYOUTS_KEPT = 64 * 1024 * 1024;
 const NAR_TYPE = "application/x-nix-nar";
 const FOR_EVER = "public, max-age=31536000, immutable";
+/** Not the bytes that were uploaded, so not for ever, and no promise of ranges. */
+const RECOMPRESSED = { "content-type": NAR_TYPE, "cache-control": "no-cache" };
 
 /** Adds the routes of the binary cache. */
 export function nixCacheRoutes(app: Hono, context: ServerContext): void {
@@ -43,9 +46,8 @@ export function nixCacheRoutes(app: Hono, context: ServerContext): void {
 
   app.get("/nix-cache-info", () => text(cacheInfo(context), "text/x-nix-cache-info"));
   app.put("/nix-cache-info", async (c) => {
-    const { storeDir } = parseCacheInfo(
-      toText(await readBody(c.req.raw, 65_536, "cache info", context.stallMs)),
-    );
+    const body = await readBody(c.req.raw, MAX_CACHE_INFO_LENGTH, "cache info", context.stallMs);
+    const { storeDir } = parseCacheInfo(utf8(body, "cache info"));
     if (storeDir !== undefined && storeDir !== STORE_DIR) {
       throw new HttpError(409, `Cannot change StoreDir: this cache is for ${STORE_DIR}`);
     }
@@ -133,7 +135,7 @@ class NarResponses {
   /** A NAR by its root node. */
   async byNode(c: Context): Promise<Response> {
     const url = new URL(c.req.url);
-    const { node, narSize } = parseNarUrl(url.pathname.slice(1) + url.search)!;
+    const { node, narSize } = parseNarUrl(decodeURIComponent(url.pathname).slice(1) + url.search)!;
     const layout = await this.#layout(node);
     if (!layout) return notFound();
     if (narSize !== undefined && narSize !== layout.size) {
@@ -153,7 +155,7 @@ class NarResponses {
     if (!nar) return notFound();
     const compression = file!.compression as CompressionName;
     if (c.req.method === "HEAD" && compression !== "none") {
-      return new Response(null, { headers: { "content-type": NAR_TYPE } });
+      return new Response(null, { headers: RECOMPRESSED });
     }
     const layout = await this.#layout(nar.root);
     if (!layout) return notFound();
@@ -165,10 +167,7 @@ class NarResponses {
       );
     }
     const bytes = this.#context.codec.compress(compression, this.#render(layout));
-    // Not the bytes that were uploaded, so not for ever, and no promise of ranges.
-    return new Response(toReadable(bytes), {
-      headers: { "content-type": NAR_TYPE, "cache-control": "no-cache" },
-    });
+    return new Response(toReadable(bytes), { headers: RECOMPRESSED });
   }
 
   /** The listing of a path, worked out from what is stored. */
@@ -187,7 +186,8 @@ class NarResponses {
       "accept-ranges": "bytes",
       etag,
     };
-    if (c.req.header("if-none-match")?.split(",").some((tag) => tag.trim() === etag || tag.trim() === "*")) {
+    const known = c.req.header("if-none-match")?.split(",").map((tag) => tag.trim().replace(/^W\//, ""));
+    if (known?.some((tag) => tag === etag || tag === "*")) {
       return new Response(null, { status: 304, headers });
     }
     const ifRange = c.req.header("if-range");
@@ -195,8 +195,10 @@ class NarResponses {
       ? parseRange(c.req.header("range"), layout.size)
       : undefined;
     if (range === "unsatisfiable") {
-      headers["content-range"] = `bytes */${layout.size}`;
-      return new Response(null, { status: 416, headers });
+      throw new HttpError(416, `Cannot serve that range: the NAR has ${layout.size} bytes`, {
+        "content-range": `bytes */${layout.size}`,
+        "accept-ranges": "bytes",
+      });
     }
     headers["content-length"] = String(range ? range.end - range.start : layout.size);
     if (range) headers["content-range"] = `bytes ${range.start}-${range.end - 1}/${layout.size}`;
@@ -234,10 +236,15 @@ class NarResponses {
   }
 
   async #open(node: Node): Promise<NarLayout> {
-    if (node.type === "file" && !await this.#context.blobs.has(node.digest)) {
-      throw new MissingError("blob", toHex(node.digest));
-    }
+    if (node.type === "file") await this.#checkFile(node);
     return await narLayout(node, this.#context.directories);
+  }
+
+  /** Of a file that stands alone only its URL tells the size, so that is held against the blob before it is promised. */
+  async #checkFile(node: FileNode): Promise<void> {
+    const chunks = await this.#context.blobs.chunks(node.digest);
+    const size = chunks?.reduce((sum, chunk) => sum + chunk.size, 0);
+    if (size !== node.size) throw new MissingError("file", formatDigest(node.digest));
   }
 }
 

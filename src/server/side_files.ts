@@ -8,9 +8,8 @@ import type { Context, Hono } from "hono";
 import { toText } from "../bytes/bytes.ts";
 import { toReadable } from "../bytes/streams.ts";
 import { FormatError } from "../errors.ts";
-import { collect } from "../bytes/streams.ts";
 import { decodeSideFile, encodeSideFile } from "../store/messages.ts";
-import { readBody } from "./bodies.ts";
+import { readAtMost, readBody } from "./bodies.ts";
 import { contentEncoding } from "./content_encoding.ts";
 import type { ServerContext } from "./context.ts";
 import { notFound } from "./nix_cache.ts";
@@ -24,7 +23,7 @@ const MAX_JSON = 8 * 1024 * 1024;
 const LOG = "/:dir{log}/:name{[0-9a-zA-Z+\\-._?=]{1,255}}";
 const JSON_FILES = [
   "/:dir{realisations}/:name{[0-9a-zA-Z+\\-._?=:!]{1,400}}",
-  "/:dir{build-trace-v2}/:drv{[0-9a-zA-Z+\\-._?=]{1,255}}/:name{[0-9a-zA-Z+\\-._?=]{1,255}}",
+  "/:dir{build-trace-v2}/:drv{[0-9a-zA-Z+\\-._?=]{1,248}}/:name{[0-9a-zA-Z+\\-._?=]{1,240}}",
   "/:dir{debuginfo}/:name{[0-9a-f]{4,64}(?:\\.debug)?}",
 ];
 
@@ -53,6 +52,7 @@ async function get(c: Context, { names, blobs }: ServerContext): Promise<Respons
   const file = decodeSideFile(value);
   const headers = {
     "content-type": file.contentType,
+    "x-content-type-options": "nosniff",
     "content-length": String(file.size),
     ...(file.contentEncoding && { "content-encoding": file.contentEncoding }),
   };
@@ -65,12 +65,11 @@ async function put(c: Context, context: ServerContext, limit: number, json: bool
   const encoding = contentEncoding(c.req.raw);
   const body = await readBody(c.req.raw, limit, "file", context.stallMs);
   if (json) {
-    const plain = await collect(context.codec.decompress(encoding, [body]));
-    checkJson(plain);
+    checkJson(await readAtMost(context.codec.decompress(encoding, [body]), limit, "file, decoded"));
   }
   const { digest, size } = await context.blobs.put(body);
-  const contentType = c.req.header("content-type") ??
-    (json ? "application/json" : "text/plain; charset=utf-8");
+  // Whatever the client calls it: what a log is served as must not be for its author to say.
+  const contentType = json ? "application/json" : "text/plain; charset=utf-8";
   await context.names.put(
     keyOf(c),
     encodeSideFile({ digest, size, contentType, ...(encoding !== "none" && { contentEncoding: encoding }) }),

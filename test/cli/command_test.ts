@@ -1,7 +1,7 @@
 // The command as a user runs it: exit codes, what is said where, and what variables do.
 import assert from "node:assert/strict";
 import { FirnServer } from "../e2e/server.ts";
-import { assertTaken, fileNar, narFile, narInfo, narInfoName, pathOf } from "../server/_site.ts";
+import { assertTaken, fileNar, narFile, narInfo, narInfoName, pathOf, treeNar } from "../server/_site.ts";
 
 const MAIN = new URL("../../mod.ts", import.meta.url).href;
 
@@ -186,7 +186,6 @@ commandTest("variables set up a server as options do", async (folder) => {
 });
 
 commandTest("--directory-sizes of either kind gives the same NAR", async (folder) => {
-  const { treeNar } = await import("../server/_site.ts");
   const path = pathOf("sizes");
   const file = await narFile(await treeNar({ a: { b: { c: "d" } }, e: "f" }));
   const urls: string[] = [];

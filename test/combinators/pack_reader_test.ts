@@ -1,6 +1,8 @@
 /** Reading out of packs: neighbours share a read, memory is bounded, and many readers do not mind each other. */
 import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
 import { openMemory } from "../../src/adapters/memory/memory_store.ts";
+import { openSqliteIndex } from "../../src/adapters/sqlite/sqlite_index.ts";
 import { concat } from "../../src/bytes/bytes.ts";
 import { PackWriter } from "../../src/combinators/pack_format.ts";
 import { PackReader } from "../../src/combinators/pack_reader.ts";
@@ -27,10 +29,12 @@ async function openReader() {
   const pack = writer.end().bytes.slice();
   await large.put("pack/large", pack);
   await small.put("pack/small", pack.subarray(0, 1000));
-  const reader = new PackReader(large, small);
+  const index = openSqliteIndex(new DatabaseSync(":memory:"));
+  await index.add("pack/large", false, entries);
+  const reader = new PackReader({ bytes: large, names: small, index });
   const read = (i: number, range?: { start: number; end: number }) =>
     reader.read(`k${i}`, { ...entries[i], pack: "pack/large", small: false }, range);
-  return { reader, large, small, read, pack, entries };
+  return { reader, large, small, read, pack, index };
 }
 
 Deno.test("pack reader: every value is read as it was put in, and every range of it", async () => {
@@ -65,6 +69,27 @@ Deno.test("pack reader: neighbours share one read, also when they ask at the sam
   sameBytes(reader.find("k300"), VALUES[300]);
   sameBytes(reader.find("k300", { start: 5, end: 9 }), VALUES[300].slice(5, 9));
   assert.equal(reader.find("k5000"), undefined);
+});
+
+Deno.test("pack reader: what was forgotten is not found among its neighbours", async () => {
+  const { reader, read, index } = await openReader();
+  await index.delete("k300");
+  sameBytes(await read(301), VALUES[301]);
+  assert.equal(reader.find("k300"), undefined);
+  reader.forget("k301");
+  assert.equal(reader.find("k301"), undefined);
+  sameBytes(reader.find("k302"), VALUES[302]);
+});
+
+Deno.test("pack reader: a value by itself is read by itself, and is no pack", async () => {
+  const { reader, large, pack } = await openReader();
+  await large.put("value/alone", pack);
+  const location = { pack: "value/alone", small: false, offset: 0, length: pack.length };
+  sameBytes(await reader.read("alone", location), pack);
+  sameBytes(await reader.read("alone", location, { start: 5, end: 9 }), pack.slice(5, 9));
+  assert.equal(reader.find("k300"), undefined);
+  await large.put("value/alone", pack.subarray(1));
+  await assert.rejects(reader.read("alone", location), DamageError);
 });
 
 Deno.test("pack reader: small packs are another place", async () => {
@@ -103,7 +128,8 @@ Deno.test("pack reader: of many packs few are kept in memory, those that are use
     writer.add(`k${i}`, pattern(100, i));
     await large.put(name, writer.end().bytes);
   }
-  const reader = new PackReader(large, openMemory());
+  const index = openSqliteIndex(new DatabaseSync(":memory:"));
+  const reader = new PackReader({ bytes: large, names: openMemory(), index });
   const get = async (i: number) => {
     const value = reader.find(`k${i}`) ??
       await reader.read(`k${i}`, { pack: names[i], small: false, offset: 0, length: 100 });

@@ -29,6 +29,35 @@ packsTest(
   },
 );
 
+packsTest("values whose keys begin alike share packs, others do not", async ({ store, bytes, index }) => {
+  const kinds = ["chunk/", "dir/", "chunk/", "blob/", ""];
+  await Promise.all(
+    Array.from({ length: 100 }, (_, i) => store.put(`${kinds[i % 5]}${i}`, pattern(10_000, i))),
+  );
+  assert.equal(bytes.count("put", "pack/"), 4);
+  const packs = new Map<string, string>();
+  for (let i = 0; i < 100; i++) {
+    const { pack } = (await index.get(`${kinds[i % 5]}${i}`))!;
+    assert.equal(packs.get(kinds[i % 5]) ?? pack, pack);
+    packs.set(kinds[i % 5], pack);
+  }
+  assert.equal(new Set(packs.values()).size, 4);
+});
+
+packsTest("a value is written in time though others keep coming", async ({ store }) => {
+  let coming = true;
+  const others = (async () => {
+    for (let i = 0; coming; i++) {
+      void store.put(`chunk/${i}`, pattern(10, i));
+      await pause();
+    }
+  })();
+  await inTime(store.put("dir/k", pattern(10)), 1000);
+  await inTime(store.put("chunk/k", pattern(11)), 1000);
+  coming = false;
+  await others;
+});
+
 packsTest("a value by itself is written soon, without another to push it", async ({ store, names }) => {
   await inTime(store.put("k", pattern(10)), 1000);
   assert.equal(names.count("put", "pack/"), 1);

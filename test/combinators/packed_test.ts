@@ -1,8 +1,9 @@
 /** Packed stores keep the contract of ByteStore, but for its one difference: the value of a key never changes. */
 import assert from "node:assert/strict";
-import { MAX_KEY_LENGTH, MAX_VALUE_LENGTH } from "../../src/castore/byte_store.ts";
-import { LENGTHS, pattern, rangesOf, text } from "../contract/_byte_store_samples.ts";
+import { MAX_VALUE_LENGTH } from "../../src/castore/byte_store.ts";
+import { LENGTHS, ODD_KEYS, pattern, rangesOf, sorted, text } from "../contract/_byte_store_samples.ts";
 import { byteStoreContract } from "../contract/byte_store.ts";
+import { MAX_PACKED_KEY_LENGTH } from "../../src/combinators/pack_index.ts";
 import { openPacked } from "../../src/combinators/packed.ts";
 import { BrokenPromiseError } from "../contract/case.ts";
 import { pause } from "../castore/_watched_store.ts";
@@ -24,18 +25,26 @@ const REPLACING = [
   "a put or delete next to updates of its key is not lost",
 ];
 
+/** Cases with keys over the 488 characters that a packed store takes. */
+const LONG_KEYS = [
+  "any two different keys name different values",
+  "list() gives the keys that begin with the prefix, in byte order",
+];
+
 /** It replaces values too, and in memory its readers leave no turn to the timer that ends a pack. */
 const NEVER_ENDS = "a reader sees the old value, the new one or none, never a part";
 
 for (const [kind, makeIndex] of Object.entries(INDEXES)) {
   const make = async () => (await openPacks(makeIndex)).store;
-  const kept = byteStoreContract.filter(({ name }) => ![...REPLACING, NEVER_ENDS].includes(name));
+  const kept = byteStoreContract.filter(({ name }) =>
+    ![...REPLACING, ...LONG_KEYS, NEVER_ENDS].includes(name)
+  );
   testContract(`packed with ${kind}`, kept, make);
-  for (const name of REPLACING) {
-    Deno.test(`packed with ${kind} replaces nothing, so not: ${name}`, async () => {
+  for (const name of [...REPLACING, ...LONG_KEYS]) {
+    Deno.test(`packed with ${kind} differs, so not: ${name}`, async () => {
       const excluded = byteStoreContract.find((other) => other.name === name);
       assert.ok(excluded, "there is no such case");
-      await assert.rejects(excluded.run(make), BrokenPromiseError);
+      await assert.rejects(excluded.run(make), LONG_KEYS.includes(name) ? TypeError : BrokenPromiseError);
     });
   }
 }
@@ -169,10 +178,48 @@ packsTest("of puts of one key at once one is written", async ({ store, bytes, na
   assert.equal(bytes.calls[0].length < 61_000, true, "the pack holds it more than once");
 });
 
-packsTest("the longest key may have the longest value", async ({ store }) => {
-  for (const length of [10, MAX_VALUE_LENGTH]) {
-    const key = `${length}`.padEnd(MAX_KEY_LENGTH, "k");
-    await store.put(key, pattern(length));
-    sameBytes(await store.get(key), pattern(length));
+packsTest(
+  "the longest key may have the longest value, and a longer key is a TypeError",
+  async ({ store }) => {
+    for (const length of [10, MAX_VALUE_LENGTH]) {
+      const key = `${length}`.padEnd(MAX_PACKED_KEY_LENGTH, "k");
+      await store.put(key, pattern(length));
+      sameBytes(await store.get(key), pattern(length));
+      for (const call of [store.put(key + "k", pattern(1)), store.get(key + "k"), store.has(key + "k")]) {
+        await assert.rejects(call, TypeError);
+      }
+      await assert.rejects(store.delete(key + "k"), TypeError);
+      await assert.rejects(store.update(key + "k", () => pattern(1)), TypeError);
+    }
+  },
+);
+
+packsTest("any two different keys name different values, and are listed in byte order", async ({ store }) => {
+  const keys = ODD_KEYS.filter(({ length }) => length <= MAX_PACKED_KEY_LENGTH);
+  await Promise.all(keys.map((key, i) => store.put(key, text(`${i} ${key}`))));
+  for (const [i, key] of keys.entries()) sameBytes(await store.get(key), text(`${i} ${key}`), key);
+  for (const prefix of ["", "a", "a/", "%", "~", "k", "/"]) {
+    const got = await Array.fromAsync(store.list(prefix));
+    assert.deepEqual(got, sorted(keys.filter((key) => key.startsWith(prefix))));
+  }
+  for (const [i, key] of keys.entries()) if (i % 2) await store.delete(key);
+  for (const [i, key] of keys.entries()) {
+    assert.equal(await store.has(key), i % 2 === 0, key);
+    sameBytes(await store.get(key), i % 2 ? undefined : text(`${i} ${key}`), key);
+  }
+  assert.deepEqual(await keysOf(store), sorted(keys.filter((_, i) => i % 2 === 0)));
+});
+
+packsTest("a value that was deleted and put again is there", async ({ store }) => {
+  for (const length of [10, 100_000, 3_000_000]) {
+    await Promise.all([store.put("c/k", pattern(length)), store.put("c/n", pattern(20))]);
+    await store.delete("c/k");
+    await store.get("c/n");
+    await store.put("c/k", pattern(length));
+    assert.equal(await store.has("c/k"), true);
+    sameBytes(await store.get("c/k"), pattern(length));
+    await store.get("c/n");
+    sameBytes(await store.get("c/k"), pattern(length));
+    await Promise.all([store.delete("c/k"), store.delete("c/n")]);
   }
 });

@@ -221,7 +221,7 @@ processTest("a server that was killed leaves no lock behind", async (store) => {
   assert.equal(await statusOf(server, "GET", "nix-cache-info"), 200);
 });
 
-processTest("the index is lost, or is rubbish: it is made anew, and all is there", async (store) => {
+processTest("the index is lost: it is made anew, and all is there", async (store) => {
   const paths = new Map<string, NarFile>();
   for (let i = 0; i < 5; i++) {
     // Large packs, small packs, values of many lengths, Directories.

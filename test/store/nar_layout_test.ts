@@ -166,7 +166,9 @@ Deno.test("layout: a tree that doubles at each of 40 levels is laid out, and rea
   let length = 72;
   for (let level = 1; level < 40; level++) length = 72 + 2 * (96 + length);
   assert.equal(layout.size, 24 + length);
-  for (const start of [0, 12_345, layout.size / 2 | 0, Math.floor(layout.size / 3), layout.size - 1000]) {
+  for (
+    const start of [0, 12_345, Math.floor(layout.size / 2), Math.floor(layout.size / 3), layout.size - 1000]
+  ) {
     let length = 0;
     for (const segment of layout.segments(start, start + 1000)) {
       length += segment.type === "literal" ? segment.bytes.length : 0;
