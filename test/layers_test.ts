@@ -1,6 +1,6 @@
 /**
- * The layers: which file may import which. Imports go down only, folders of one level do not know each other, npm packages stay
- * in their rooms, and what is portable asks for nothing a browser lacks.
+ * The layers: which file may import which. Imports go down only, folders of one level do not know each other, npm
+ * packages stay in their rooms, and what is portable asks for nothing a browser lacks.
  */
 import assert from "node:assert/strict";
 import { granted } from "./contract/run.ts";

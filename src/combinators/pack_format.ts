@@ -74,6 +74,9 @@ export class PackWriter {
   }
 }
 
+/** Decoding a table at once and cutting the keys out of that is several times faster than decoding each key. */
+const oneByteACharacter = new TextDecoder("latin1");
+
 /** The table of a whole pack. Throws {@link DamageError} if the bytes are not a pack; `name` is for the message. */
 export function readPackTable(pack: Bytes, name: string): PackEntry[] {
   const trailer = pack.length - TRAILER;
@@ -87,12 +90,16 @@ export function readPackTable(pack: Bytes, name: string): PackEntry[] {
   ) {
     throw new DamageError("pack", name);
   }
+  const text = oneByteACharacter.decode(pack.subarray(tableOffset, trailer));
   const entries: PackEntry[] = [];
   for (let at = tableOffset; at < trailer;) {
     const end = at + 2 + (at + 2 <= trailer ? view.getUint16(at, true) : 0);
     if (end + 8 > trailer) throw new DamageError("pack", name);
-    const key = String.fromCharCode(...pack.subarray(at + 2, end));
-    const entry = { key, offset: view.getUint32(end, true), length: view.getUint32(end + 4, true) };
+    const entry = {
+      key: text.slice(at + 2 - tableOffset, end - tableOffset),
+      offset: view.getUint32(end, true),
+      length: view.getUint32(end + 4, true),
+    };
     if (entry.offset + entry.length > tableOffset) throw new DamageError("pack", name);
     entries.push(entry);
     at = end + 8;

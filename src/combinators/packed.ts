@@ -169,7 +169,7 @@ class PackedStore implements ByteStore {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#flush().catch(() => {}); // each put reported its own failure
+    await this.#flush();
     await this.#parts.index[Symbol.asyncDispose]();
   }
 
@@ -194,10 +194,13 @@ class PackedStore implements ByteStore {
     return pack.written.promise;
   }
 
-  async #putAlone(key: string, value: Bytes): Promise<void> {
+  #putAlone(key: string, value: Bytes): Promise<void> {
     const pack = ALONE + key;
-    await this.#parts.bytes.put(pack, value);
-    await this.#parts.index.add(pack, false, [{ key, offset: 0, length: value.length }]);
+    const writing = this.#parts.bytes.put(pack, value)
+      .then(() => this.#parts.index.add(pack, false, [{ key, offset: 0, length: value.length }]))
+      .finally(() => this.#writing.delete(writing));
+    this.#writing.add(writing);
+    return writing;
   }
 
   #begin(kind: string): OpenPack {
@@ -242,12 +245,11 @@ class PackedStore implements ByteStore {
     }
   }
 
+  /** Waits until everything that was put is written, or has failed: each put tells that itself. */
   async #flush(): Promise<void> {
     if (this.#timer !== undefined) clearTimeout(this.#timer);
     this.#timer = undefined;
-    const open = [...this.#open];
-    for (const [kind, pack] of open) this.#end(kind, pack);
-    await Promise.all(open.map(([, pack]) => pack.written.promise));
-    await Promise.all(this.#writing);
+    for (const [kind, pack] of [...this.#open]) this.#end(kind, pack);
+    await Promise.allSettled(this.#writing);
   }
 }

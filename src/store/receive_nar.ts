@@ -128,9 +128,11 @@ async function record(
     foundHashParts: [...nar.found].sort(),
     foundOverflowed: nar.overflowed,
   };
-  // The file is what a client asks for, so it is told of only once its NAR is.
-  await names.put(narKey(toNixBase32(file.narSha256)), encodeUploadedNar(received));
-  await names.put(uploadKey(name.text), encodeUploadedFile(file));
+  // At once, so that they are one transaction where there are any. Whoever asks for the file asks for its NAR too.
+  await Promise.all([
+    names.put(narKey(toNixBase32(file.narSha256)), encodeUploadedNar(received)),
+    names.put(uploadKey(name.text), encodeUploadedFile(file)),
+  ]);
   return file;
 }
 

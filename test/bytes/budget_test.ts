@@ -1,3 +1,4 @@
+/** A bound on what is under way: who is admitted when. */
 import assert from "node:assert/strict";
 import { Budget } from "../../src/bytes/budget.ts";
 

@@ -1,3 +1,4 @@
+/** The queue between a producer and its consumer: order, waiting, ends and early leaving. */
 import assert from "node:assert/strict";
 import { Channel } from "../../src/bytes/channel.ts";
 import { inTime, pause } from "../castore/_watched_store.ts";

@@ -1,3 +1,4 @@
+/** What is kept in memory to be used again: values by their last use, buffers by their number. */
 import assert from "node:assert/strict";
 import { BufferPool } from "../../src/bytes/buffer_pool.ts";
 import { Lru } from "../../src/bytes/lru.ts";

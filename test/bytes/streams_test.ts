@@ -1,3 +1,4 @@
+/** Any source of bytes is read to its end or left early, and either way let go. */
 import assert from "node:assert/strict";
 import { type Bytes, fromText, toText } from "../../src/bytes/bytes.ts";
 import { collect, iterate, toReadable } from "../../src/bytes/streams.ts";

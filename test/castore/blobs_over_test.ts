@@ -144,13 +144,13 @@ Deno.test("blobs: a put that fails leaves no blob, ends its source, and nothing 
         if (fails) throw new RangeError("no luck");
       };
       let returned = false;
-      async function* source() {
+      const source = async function* () {
         try {
           yield* piecesOf(bytes, 100_000);
         } finally {
           returned = true;
         }
-      }
+      };
       const blobs = blobsOver(store);
       await assert.rejects(inTime(blobs.put(streamed ? source() : bytes)), /no luck/);
       assert.equal(store.underWay, 0, "puts are still under way");

@@ -1,4 +1,4 @@
-/** The check of closures given leaves first: the rows that other implementations test, and the order of names in messages. */
+/** The check of closures given leaves first: the rows that other implementations test, and both rules of sizes. */
 import assert from "node:assert/strict";
 import { LeavesFirstCheck } from "../../src/castore/closure.ts";
 import type { Digest } from "../../src/castore/digest.ts";

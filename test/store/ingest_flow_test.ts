@@ -137,10 +137,10 @@ Deno.test("flow: a source that fails midway is what ingesting fails with, when a
   for (const at of [0, 50, 400, 1_000_000, 3 * MIB + 500, nar.length]) {
     const { seen, wrap } = watched(() => pause(10));
     const budget = new Budget(MIB);
-    async function* failing() {
+    const failing = async function* () {
       yield* reusing(nar.slice(0, at), () => 65536);
       throw new RangeError("the source fails");
-    }
+    };
     const ingesting = ingestNar(failing(), { ...openStore(wrap).options, budget });
     await assert.rejects(inTime(ingesting), /the source fails/, `at ${at}`);
     assert.equal(seen.underWay, 0);
@@ -162,13 +162,13 @@ Deno.test("flow: a store that fails midway is what ingesting fails with, and the
       });
       const budget = new Budget(20_000);
       let returned = false;
-      async function* source() {
+      const source = async function* () {
         try {
           yield* reusing(nar, () => 10_000);
         } finally {
           returned = true;
         }
-      }
+      };
       const ingesting = ingestNar(source(), { ...openStore(wrap).options, budget });
       await assert.rejects(inTime(ingesting), /no luck/, `call ${failing}`);
       assert.deepEqual([seen.underWay, budget.used, returned], [0, 0, true]);
