@@ -14,9 +14,12 @@ export class Channel<T> implements AsyncIterable<T> {
   /** @param limit weight that may be queued before {@link push} asks to wait */
   constructor(readonly limit: number) {}
 
-  /** Queues an item. Returns a promise to wait for when the queue is full, and nothing otherwise. */
+  /**
+   * Queues an item. Returns a promise to wait for when the queue is full, and nothing otherwise; and nothing when the
+   * consumer has left or the channel has ended, for then nobody will take it.
+   */
   push(item: T, weight = 1): Promise<void> | undefined {
-    if (this.#abandoned) return undefined;
+    if (this.#abandoned || this.#end) return undefined;
     this.#idle = false;
     this.#items.push({ item, weight });
     this.#queued += weight;
@@ -27,7 +30,7 @@ export class Channel<T> implements AsyncIterable<T> {
 
   /** Waits until the consumer is done with every item, or has left. Returns nothing when it is. */
   drained(): Promise<void> | undefined {
-    if (this.#abandoned || (this.#idle && this.#items.length === 0)) return undefined;
+    if (this.#abandoned || this.#failed || (this.#idle && this.#items.length === 0)) return undefined;
     return new Promise((resolve) => this.#wakeDrained = resolve);
   }
 
@@ -37,10 +40,16 @@ export class Channel<T> implements AsyncIterable<T> {
     this.#wakeConsumer?.();
   }
 
-  /** The consumer gets this error after the items that are queued. */
+  /** The consumer gets this error after the items that are queued, and nobody waits for it any more. */
   fail(error: unknown): void {
     this.#end ??= { error };
     this.#wakeConsumer?.();
+    this.#wakeProducer?.();
+    this.#wakeDrained?.();
+  }
+
+  get #failed(): boolean {
+    return this.#end !== undefined && "error" in this.#end;
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<T, void, void> {

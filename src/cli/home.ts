@@ -61,8 +61,10 @@ async function openFolder(folder: string, log: (line: string) => void): Promise<
     const index = openSqliteIndex(new DatabaseSync(`${folder}/index.sqlite`));
     const onRebuild = (packs: number, values: number) =>
       log(`making the index anew: ${values} values in ${packs} packs`);
+    open.unshift(index);
     const bytes = await openPacked({ bytes: files, names, index, onRebuild });
-    open.unshift(bytes);
+    open[0] = bytes; // which disposes the index
+
     return { names, bytes, [Symbol.asyncDispose]: async () => await disposeAll(open) };
   } catch (error) {
     await disposeAll(open);

@@ -100,6 +100,8 @@ class PackedStore implements ByteStore {
   /** Values that are in no index yet. */
   #pending = new Map<string, { pack: OpenPack; entry: PackEntry }>();
   #writing = new Set<Promise<void>>();
+  /** Puts that are still being looked up. */
+  #lookups = new Set<Promise<unknown>>();
   #buffers = new BufferPool(MAX_VALUE_LENGTH, WRITES);
   #writes = new Budget(WRITES);
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -173,9 +175,18 @@ class PackedStore implements ByteStore {
     await this.#parts.index[Symbol.asyncDispose]();
   }
 
-  async #putUnless(location: Promise<PackLocation | undefined>, key: string, value: Bytes): Promise<void> {
-    if (await location) return;
-    await (this.#pending.get(key)?.pack.written.promise ?? this.#add(key, value));
+  async #putUnless(
+    location: Promise<PackLocation | undefined>,
+    key: string,
+    value: Bytes,
+  ): Promise<void> {
+    let written: Promise<void> | undefined;
+    const added = location.then((found) => {
+      if (!found) written = this.#pending.get(key)?.pack.written.promise ?? this.#add(key, value);
+    }).finally(() => this.#lookups.delete(added));
+    this.#lookups.add(added);
+    await added;
+    await written;
   }
 
   #add(key: string, value: Bytes): Promise<void> {
@@ -247,6 +258,7 @@ class PackedStore implements ByteStore {
 
   /** Waits until everything that was put is written, or has failed: each put tells that itself. */
   async #flush(): Promise<void> {
+    while (this.#lookups.size > 0) await Promise.allSettled(this.#lookups);
     if (this.#timer !== undefined) clearTimeout(this.#timer);
     this.#timer = undefined;
     for (const [kind, pack] of [...this.#open]) this.#end(kind, pack);

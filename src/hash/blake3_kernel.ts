@@ -1,5 +1,6 @@
 /** BLAKE3 over the kernel. */
 import type { Bytes } from "../bytes/bytes.ts";
+import { Slab } from "../bytes/slab.ts";
 import type { HashInstance } from "./shared_instance.ts";
 import type { Kernel } from "./wasm/kernel.ts";
 
@@ -37,9 +38,11 @@ export function blake3Over(kernel: Kernel): KernelBlake3 {
     return bytes.length - at;
   }
 
+  const digests = new Slab();
+
   function digestOf(state: number): Bytes {
     const at = state + kernel.digestOffset;
-    return memory.slice(at, at + DIGEST_LENGTH);
+    return digests.copy(memory.subarray(at, at + DIGEST_LENGTH));
   }
 
   function finish(state: number, rest: number, isRoot: boolean): Bytes {

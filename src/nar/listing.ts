@@ -130,7 +130,7 @@ export function formatListing(listing: Listing): string {
   const todo: (string | ListingNode)[] = ["}", listing.root];
   for (let next = todo.pop(); next !== undefined; next = todo.pop()) {
     if (typeof next === "string") parts.push(next);
-    else if (next.type !== "directory") parts.push(formatLeaf(next));
+    else if (next.type !== "directory") parts.push(formatListedLeaf(next));
     else {
       parts.push('{"type":"directory","entries":{');
       todo.push("}}");
@@ -148,7 +148,8 @@ function sortedEntries(directory: ListedDirectory): { name: string; node: Listin
   return entries.sort((a, b) => compare(a.bytes, b.bytes));
 }
 
-function formatLeaf(node: ListedFile | ListedSymlink): string {
+/** The text of a node that is no directory, as it stands in a listing. */
+export function formatListedLeaf(node: ListedFile | ListedSymlink): string {
   if (node.type === "symlink") return `{"type":"symlink","target":${JSON.stringify(node.target)}}`;
   const executable = node.executable ? ',"executable":true' : "";
   const narOffset = node.narOffset === undefined ? "" : `,"narOffset":${node.narOffset}`;

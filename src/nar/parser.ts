@@ -7,6 +7,7 @@
  */
 import { type Bytes, compare, concat, EMPTY, equals } from "../bytes/bytes.ts";
 import { MAX_NAME_LENGTH, MAX_TARGET_LENGTH, nameFault, quoteName, targetFault } from "../bytes/names.ts";
+import { Slab } from "../bytes/slab.ts";
 import { FormatError, LimitError } from "../errors.ts";
 import {
   CLOSE,
@@ -75,6 +76,7 @@ export class NarParser {
   #state: "start" | "directory" | "file" | "end" = "start";
   /** The last name in each open directory, the root's first. */
   readonly #names: Bytes[] = [];
+  readonly #copies = new Slab();
   #entries = 0;
   /** Of the open file: its size, and how much of it has not been read. */
   #size = 0;
@@ -289,11 +291,12 @@ export class NarParser {
     return this.#carried === 0 ? this.#piece[this.#at + at] : this.#carry[at];
   }
 
-  /** By hand, because the `slice` of a node Buffer is a view. */
   #copy(at: number, length: number): Bytes {
-    const copy = new Uint8Array(length);
-    for (let i = 0; i < length; i++) copy[i] = this.#byte(at + i);
-    return copy;
+    return this.#copies.copy(
+      this.#carried === 0
+        ? this.#piece.subarray(this.#at + at, this.#at + at + length)
+        : this.#carry.subarray(at, at + length),
+    );
   }
 
   #consume(length: number): void {

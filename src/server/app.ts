@@ -13,7 +13,7 @@ import { sideFileRoutes } from "./side_files.ts";
 export type { ServerOptions } from "./context.ts";
 
 /** Bytes of small files of all uploads that may be on their way to the store at once. */
-const IN_FLIGHT = 64 * 1024 * 1024;
+const IN_FLIGHT = 16 * 1024 * 1024;
 const TIB = 1024 ** 4;
 const ALLOWED = ["GET", "HEAD", "PUT", "OPTIONS"];
 

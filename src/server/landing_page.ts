@@ -32,7 +32,7 @@ export function landingPage(origin: string, context: ServerContext): ReturnType<
     configuration: `extra-substituters = ${origin}\n` +
       (keys.length > 0
         ? `extra-trusted-public-keys = ${keys.join(" ")}`
-        : "require-sigs = false   # this server signs nothing: start it with --secret-key to sign"),
+        : "# this server signs nothing; start it with --secret-key to sign\nrequire-sigs = false"),
   };
   return html`
     <!doctype html>

@@ -134,8 +134,8 @@ class NarResponses {
 
   /** A NAR by its root node. */
   async byNode(c: Context): Promise<Response> {
-    const url = new URL(c.req.url);
-    const { node, narSize } = parseNarUrl(decodeURIComponent(url.pathname).slice(1) + url.search)!;
+    const { era, node: encoded } = c.req.param();
+    const { node, narSize } = parseNarUrl(`nar/${era}/${encoded}${new URL(c.req.url).search}`)!;
     const layout = await this.#layout(node);
     if (!layout) return notFound();
     if (narSize !== undefined && narSize !== layout.size) {
@@ -170,12 +170,14 @@ class NarResponses {
     return new Response(toReadable(bytes), { headers: RECOMPRESSED });
   }
 
-  /** The listing of a path, worked out from what is stored. */
+  /** The listing of a path, worked out from what is stored: once for its length and what cannot be listed, once for the client. */
   async listing(info: PathInfo): Promise<Response> {
-    const { formatListing } = await import("../nar/listing.ts");
     const layout = await this.#layout(info.node);
     if (!layout) return notFound();
-    return text(formatListing({ root: layout.listing() }), "application/json");
+    let length = 0;
+    for (const piece of layout.listing()) length += fromText(piece).length;
+    const headers = { "content-type": "application/json", "content-length": String(length) };
+    return new Response(toReadable(joined(layout.listing())), { headers });
   }
 
   #plain(c: Context, node: Node, layout: NarLayout): Response {
@@ -246,6 +248,18 @@ class NarResponses {
     const size = chunks?.reduce((sum, chunk) => sum + chunk.size, 0);
     if (size !== node.size) throw new MissingError("file", formatDigest(node.digest));
   }
+}
+
+/** Texts as bytes, in pieces large enough for a socket. */
+async function* joined(texts: Iterable<string>): AsyncGenerator<Bytes, void, void> {
+  let piece = "";
+  for (const text of texts) {
+    piece += text;
+    if (piece.length < 65_536) continue;
+    yield fromText(piece);
+    piece = "";
+  }
+  yield fromText(piece);
 }
 
 function utf8(bytes: Bytes, what: string): string {

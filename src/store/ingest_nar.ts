@@ -31,7 +31,7 @@ const SMALL = 1024 * 1024;
 /** Bytes of small files that may be on their way to the store at once. */
 const IN_FLIGHT = 128 * 1024 * 1024;
 /** What a small file counts at least: an empty one is on its way too. */
-const LEAST_WEIGHT = 1024;
+const LEAST_WEIGHT = 4096;
 /** Bytes of a long file that may wait for the store. */
 const STREAM_WINDOW = 2 * 1024 * 1024;
 

@@ -1,17 +1,18 @@
 /**
  * Where everything of a NAR lies, without rendering it. Sizes of all Directories' archives are worked out once; any
  * stretch of the NAR is then found by walking down to it. So a NAR has a length before a blob was read, reading
- * starts anywhere, and memory is that of the distinct Directories, however often they stand in the tree.
+ * starts anywhere, and memory is that of the distinct Directories, however often they stand in the tree. They are kept
+ * encoded, which takes a fifth of the memory, and decoded one at a time on the way.
  */
 import { type Bytes, EMPTY, toText } from "../bytes/bytes.ts";
 import { toHex } from "../bytes/hex.ts";
 import { quoteName } from "../bytes/names.ts";
 import { formatDigest } from "../castore/digest.ts";
-import type { Directory, DirectoryItem } from "../castore/directory.ts";
+import { decodeDirectory, type DirectoryItem, encodeDirectory } from "../castore/directory.ts";
 import type { DirectoryService } from "../castore/directory_service.ts";
-import type { FileNode, Node } from "../castore/node.ts";
+import type { DirectoryNode, FileNode, Node, SymlinkNode } from "../castore/node.ts";
 import { FormatError, LimitError, MissingError } from "../errors.ts";
-import type { ListingNode } from "../nar/listing.ts";
+import { formatListedLeaf, type ListedFile, type ListedSymlink } from "../nar/listing.ts";
 import {
   DIRECTORY_END,
   DIRECTORY_START,
@@ -32,12 +33,14 @@ import {
 const MAX_DEPTH = 4096;
 /** Words between two files are a few hundred bytes; a buffer of this length serves most. */
 const LITERAL_FIRST = 512;
+/** Most nodes in a listing. */
+const MAX_LISTED = 4_000_000;
 /** Words of the archive are handed out in pieces of about this length. */
 const LITERAL = 32 * 1024;
 /** Longest words around one node: a symlink in a folder. */
 const LITERAL_ROOM = 8 * 1024;
-/** Memory of one Directory item and its node, about. */
-const ITEM_WEIGHT = 400;
+/** Memory of a folder besides its encoded Directory, about. */
+const FOLDER_WEIGHT = 400;
 
 /** A stretch of a NAR: words of the archive, or bytes `start` to `end` (not included) of a file. */
 export type Segment =
@@ -49,10 +52,10 @@ export type Segment =
  * tree of more than 4096 folders inside each other or an archive of 2^53 bytes and more.
  */
 export async function narLayout(root: Node, directories: DirectoryService): Promise<NarLayout> {
-  const closure = new Map<string, Directory>();
+  const closure = new Map<string, Bytes>();
   if (root.type === "directory") {
     for await (const { digest, directory } of directories.getClosure(root.digest)) {
-      closure.set(toHex(digest), directory);
+      closure.set(toHex(digest), encodeDirectory(directory));
     }
     if (closure.size === 0) throw new MissingError("directory", formatDigest(root.digest));
   }
@@ -60,9 +63,13 @@ export async function narLayout(root: Node, directories: DirectoryService): Prom
 }
 
 interface Folder {
-  readonly items: readonly DirectoryItem[];
+  readonly encoded: Bytes;
   /** Length of the folder's node in the archive. */
   readonly length: number;
+  /** Folders inside each other, this one included. */
+  readonly height: number;
+  /** Nodes in it, itself included; one that stands there twice counts twice. */
+  readonly nodes: number;
 }
 
 /** A folder on the way down, and how far the walk is in it. */
@@ -82,17 +89,17 @@ export class NarLayout {
   #root: Node;
   #folders = new Map<string, Folder>();
 
-  /** @param closure every Directory below the root, by its digest in hex */
-  constructor(root: Node, closure: ReadonlyMap<string, Directory>) {
+  /** @param closure every Directory from the root down, encoded, by its digest in hex */
+  constructor(root: Node, closure: ReadonlyMap<string, Bytes>) {
     this.#root = root;
-    if (root.type === "directory") this.#measure(toHex(root.digest), closure, 1);
+    if (root.type === "directory") this.#measure(toHex(root.digest), closure);
     this.size = NAR_START.length + this.#nodeLength(root);
     if (this.size > Number.MAX_SAFE_INTEGER) {
       throw new LimitError(Number.MAX_SAFE_INTEGER, "Cannot lay out the NAR: it has 2^53 bytes or more");
     }
-    let items = 0;
-    for (const directory of closure.values()) items += directory.items.length;
-    this.weight = 1000 + items * ITEM_WEIGHT;
+    let weight = 1000;
+    for (const encoded of closure.values()) weight += encoded.length + FOLDER_WEIGHT;
+    this.weight = weight;
   }
 
   /** The stretches that make up bytes `start` to `end` (not included; clamped), in order. */
@@ -126,7 +133,7 @@ export class NarLayout {
   *#enter(node: Node, cut: Cut, steps: Step[]): Generator<Segment, void, void> {
     if (node.type === "directory") {
       cut.write(DIRECTORY_START.length, (buffer, at) => writeBytes(buffer, at, DIRECTORY_START));
-      steps.push({ items: this.#folders.get(toHex(node.digest))!.items, next: 0, open: false });
+      steps.push({ items: this.#itemsOf(node), next: 0, open: false });
     } else if (node.type === "symlink") {
       const { target } = node;
       cut.write(symlinkLength(target.length), (buffer, at) => writeSymlink(buffer, at, target));
@@ -143,41 +150,91 @@ export class NarLayout {
   }
 
   /**
-   * The tree as Nix lists it, with the offset of each file's contents in the NAR. Throws {@link FormatError} for names
-   * and targets that are not UTF-8, which a listing cannot hold.
+   * The listing as Nix writes it, with the offset of each file's contents in the NAR: JSON, piece by piece. Throws
+   * {@link FormatError} for names and targets that are not UTF-8, which a listing cannot hold, and {@link LimitError} for
+   * over 4,000,000 nodes: few Directories that hold each other can stand for more than anybody could read.
    */
-  listing(): ListingNode {
-    return this.#list(this.#root, NAR_START.length);
+  *listing(): Generator<string, void, void> {
+    const { nodes } = this.#root.type === "directory"
+      ? this.#folders.get(toHex(this.#root.digest))!
+      : { nodes: 1 };
+    if (nodes > MAX_LISTED) {
+      throw new LimitError(MAX_LISTED, `Cannot list the NAR: it has over ${MAX_LISTED} nodes`);
+    }
+    yield '{"version":1,"root":';
+    yield* this.#list(this.#root, NAR_START.length);
+    yield "}";
   }
 
-  /** @param at where the node begins in the NAR */
-  #list(node: Node, at: number): ListingNode {
-    if (node.type === "symlink") return { type: "symlink", target: listed(node.target) };
-    if (node.type === "file") {
-      const { size, executable } = node;
-      return { type: "regular", size, executable, narOffset: at + fileStartLength(executable) };
+  /** @param at where the root begins in the NAR */
+  *#list(root: Node, at: number): Generator<string, void, void> {
+    const steps: Step[] = [];
+    let node: Node | undefined = root;
+    while (true) {
+      if (node?.type === "directory") {
+        yield '{"type":"directory","entries":{';
+        at += DIRECTORY_START.length;
+        steps.push({ items: this.#itemsOf(node), next: 0, open: false });
+      } else if (node) {
+        yield formatListedLeaf(leaf(node, at));
+        at += this.#nodeLength(node);
+      }
+      const step = steps[steps.length - 1];
+      if (!step) return;
+      if (step.open) at += ENTRY_END.length;
+      const item: DirectoryItem | undefined = step.items[step.next++];
+      if (item) {
+        yield `${step.open ? "," : ""}${JSON.stringify(listed(item.name))}:`;
+        at += entryStartLength(item.name.length);
+        step.open = true;
+      } else {
+        yield "}}";
+        at += DIRECTORY_END.length;
+        steps.pop();
+      }
+      node = item?.node;
     }
-    const entries = new Map<string, ListingNode>();
-    at += DIRECTORY_START.length;
-    for (const { name, node: child } of this.#folders.get(toHex(node.digest))!.items) {
-      entries.set(listed(name), this.#list(child, at + entryStartLength(name.length)));
-      at += this.#entryLength(name, child);
-    }
-    return { type: "directory", entries };
   }
 
-  #measure(key: string, closure: ReadonlyMap<string, Directory>, depth: number): void {
-    if (this.#folders.has(key)) return;
-    if (depth > MAX_DEPTH) {
+  #itemsOf(node: DirectoryNode): readonly DirectoryItem[] {
+    return decodeDirectory(this.#folders.get(toHex(node.digest))!.encoded).items;
+  }
+
+  /** Works out the folders below a Directory, those that lie deepest first. */
+  #measure(root: string, closure: ReadonlyMap<string, Bytes>): void {
+    const todo = [root];
+    while (todo.length > 0) {
+      const key = todo[todo.length - 1];
+      if (this.#folders.has(key)) {
+        todo.pop();
+        continue;
+      }
+      const { items } = decodeDirectory(closure.get(key)!);
+      const below = items
+        .filter(({ node }) => node.type === "directory" && !this.#folders.has(toHex(node.digest)))
+        .map(({ node }) => toHex((node as DirectoryNode).digest));
+      if (below.length > 0) todo.push(...new Set(below));
+      else {
+        todo.pop();
+        this.#folders.set(key, this.#folderOf(closure.get(key)!, items));
+      }
+    }
+  }
+
+  #folderOf(encoded: Bytes, items: readonly DirectoryItem[]): Folder {
+    let length = DIRECTORY_START.length + DIRECTORY_END.length;
+    let height = 1;
+    let nodes = 1;
+    for (const { name, node } of items) {
+      length += this.#entryLength(name, node);
+      const folder = node.type === "directory" ? this.#folders.get(toHex(node.digest))! : undefined;
+      nodes += folder?.nodes ?? 1;
+      height = Math.max(height, 1 + (folder?.height ?? 0));
+    }
+    if (height > MAX_DEPTH) {
       throw new LimitError(MAX_DEPTH, `Cannot lay out the NAR: over ${MAX_DEPTH} folders inside each other`);
     }
-    const { items } = closure.get(key)!;
-    let length = DIRECTORY_START.length + DIRECTORY_END.length;
-    for (const { name, node } of items) {
-      if (node.type === "directory") this.#measure(toHex(node.digest), closure, depth + 1);
-      length += this.#entryLength(name, node);
-    }
-    this.#folders.set(key, { items, length });
+    return { encoded, length, height, nodes };
   }
 
   #entryLength(name: Bytes, node: Node): number {
@@ -255,6 +312,12 @@ class Cut {
     if (start < end) yield { type: "literal", bytes: this.#buffer.subarray(start, end) };
     this.#filled = 0;
   }
+}
+
+function leaf(node: FileNode | SymlinkNode, at: number): ListedFile | ListedSymlink {
+  if (node.type === "symlink") return { type: "symlink", target: listed(node.target) };
+  const { size, executable } = node;
+  return { type: "regular", size, executable, narOffset: at + fileStartLength(executable) };
 }
 
 function listed(bytes: Bytes): string {

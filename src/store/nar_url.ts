@@ -27,7 +27,7 @@ export function parseNarUrl(url: string): { node: Node; narSize: number | undefi
     throw new FormatError("nar url", "Cannot read the NAR URL: its node is too long");
   }
   const size = new URLSearchParams(match[2] ?? "").get("narsize");
-  if (size !== null && !/^(0|[1-9][0-9]{0,15})$/.test(size)) {
+  if (size !== null && !(/^(0|[1-9][0-9]*)$/.test(size) && Number.isSafeInteger(Number(size)))) {
     throw new FormatError(
       "nar url",
       `Cannot read the NAR URL: narsize is ${JSON.stringify(size.slice(0, 40))}, want bytes`,

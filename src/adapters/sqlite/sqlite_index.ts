@@ -123,7 +123,6 @@ class SqliteIndex implements PackIndex {
     return (this.#deleted.all(pack) as { key: string }[]).map(({ key }) => key);
   }
 
-  // deno-lint-ignore require-await -- a list is asynchronous for the callers
   async *list(prefix: string): AsyncGenerator<string, void, void> {
     const end = prefix + "\x7f"; // above every character a key may hold
     for (let from = prefix;;) {
