@@ -42,6 +42,7 @@ export * from "./src/castore/byte_store.ts";
 export type * from "./src/castore/blob_service.ts";
 export * from "./src/castore/digest.ts";
 export * from "./src/castore/directory.ts";
+export * from "./src/castore/read_directory.ts";
 export type * from "./src/castore/directory_service.ts";
 export type * from "./src/castore/node.ts";
 export { blobsOver } from "./src/castore/blobs_over.ts";

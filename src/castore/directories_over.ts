@@ -2,16 +2,17 @@
  * Directories on a ByteStore: one value each, verified whenever it is read.
  */
 import { Budget } from "../bytes/budget.ts";
-import { equals } from "../bytes/bytes.ts";
+import { type Bytes, equals } from "../bytes/bytes.ts";
 import { toHex } from "../bytes/hex.ts";
 import { DamageError, MissingError } from "../errors.ts";
 import { blake3 } from "../hash/blake3.ts";
 import type { ByteStore } from "./byte_store.ts";
 import { LeavesFirstCheck } from "./closure.ts";
 import { type Digest, formatDigest } from "./digest.ts";
-import { decodeDirectory, type Directory, encodeDirectory } from "./directory.ts";
+import { type Directory, encodeDirectory } from "./directory.ts";
 import type { DirectoryService, NamedDirectory } from "./directory_service.ts";
 import { directoryKey, getLong, putLong } from "./layout.ts";
+import { decodeDirectory, directoryItems } from "./read_directory.ts";
 
 /** Bytes of encoded Directories that may wait to be stored. */
 const WRITE_WINDOW = 16 * 1024 * 1024;
@@ -31,33 +32,30 @@ class DirectoriesOver implements DirectoryService {
   }
 
   async get(digest: Digest): Promise<Directory | undefined> {
-    const encoded = await getLong(this.#store, directoryKey(digest));
-    if (encoded === undefined) return undefined;
-    if (!equals(blake3(encoded), digest)) throw new DamageError("directory", formatDigest(digest));
-    // A copy, because the Directory is views of it, and what the store gave may be a view of something much larger.
-    return decodeDirectory(encoded.slice());
+    const encoded = await this.#read(digest);
+    return encoded && decodeDirectory(encoded);
   }
 
   async *getClosure(root: Digest): AsyncGenerator<NamedDirectory, void, void> {
     const seen = new Set([toHex(root)]);
     const waiting: Digest[] = [root];
-    const asked: { digest: Digest; directory: Promise<Directory | undefined> }[] = [];
+    const asked: { digest: Digest; encoded: Promise<Bytes | undefined> }[] = [];
     for (let first = true;; first = false) {
       while (waiting.length > 0 && asked.length < READ_AHEAD) {
         const digest = waiting.shift()!;
-        const directory = this.get(digest);
-        directory.catch(() => {}); // reported where it is awaited, which may be later or, after an early end, never
-        asked.push({ digest, directory });
+        const encoded = this.#read(digest);
+        encoded.catch(() => {}); // reported where it is awaited, which may be later or, after an early end, never
+        asked.push({ digest, encoded });
       }
       const next = asked.shift();
       if (!next) return;
-      const directory = await next.directory;
-      if (!directory) {
+      const encoded = await next.encoded;
+      if (!encoded) {
         if (first) return;
         throw new MissingError("directory", formatDigest(next.digest));
       }
-      yield { digest: next.digest, directory };
-      for (const { node } of directory.items) {
+      yield new Named(next.digest, encoded);
+      for (const { node } of directoryItems(encoded)) {
         if (node.type !== "directory") continue;
         const key = toHex(node.digest);
         if (seen.has(key)) continue;
@@ -65,6 +63,15 @@ class DirectoriesOver implements DirectoryService {
         waiting.push(node.digest);
       }
     }
+  }
+
+  /** The encoding, which has the digest. */
+  async #read(digest: Digest): Promise<Bytes | undefined> {
+    const encoded = await getLong(this.#store, directoryKey(digest));
+    if (encoded === undefined) return undefined;
+    if (!equals(blake3(encoded), digest)) throw new DamageError("directory", formatDigest(digest));
+    // A copy, because items are views of it, and what the store gave may be a view of something much larger.
+    return encoded.slice();
   }
 
   async putClosure(leavesFirst: Iterable<Directory> | AsyncIterable<Directory>): Promise<Digest> {
@@ -94,5 +101,13 @@ class DirectoriesOver implements DirectoryService {
     }
     if (failure) throw failure.error;
     return check.root();
+  }
+}
+
+class Named implements NamedDirectory {
+  constructor(readonly digest: Digest, readonly encoded: Bytes) {}
+
+  get directory(): Directory {
+    return decodeDirectory(this.encoded);
   }
 }

@@ -9,7 +9,7 @@
  *   SymlinkEntry   := 0x0a len name  0x12 len target
  *
  * Each of the three lists is sorted by name, and no name stands twice in all of them. The digest of a Directory is
- * the BLAKE3 of this encoding, so decoding accepts this encoding only: another one of the same message would have
+ * the BLAKE3 of this encoding, so decoding (`read_directory.ts`) accepts this encoding only: another one of the same message would have
  * another digest. The empty Directory encodes to no bytes and shares its digest with the empty blob.
  *
  * Size: two rules exist. Both start from the number of entries n and add the sizes of child directories:
@@ -37,7 +37,8 @@ export interface Directory {
 /** Which rule gives a Directory's size. */
 export type SizeRule = "documented" | "snix";
 
-const MAX_U64 = (1n << 64n) - 1n;
+/** The largest size. */
+export const MAX_U64 = (1n << 64n) - 1n;
 
 /**
  * A Directory of these items, which are sorted here. Throws {@link FormatError} for an unlawful or repeated name, an
@@ -180,94 +181,4 @@ function varintLength(value: number | bigint): number {
     for (; value > 0x7f; value = Math.floor(value / 128)) length++;
   }
   return length;
-}
-
-/**
- * Reads a canonical encoding. Names, digests and targets are views of it, so it must not change any more. Throws {@link FormatError} for anything but the
- * canonical encoding of a lawful Directory, and for a file of 2^53 bytes or more.
- */
-export function decodeDirectory(bytes: Bytes): Directory {
-  const items: DirectoryItem[] = [];
-  const last: (Bytes | undefined)[] = [];
-  let at = 0;
-  let list = 0;
-  while (at < bytes.length) {
-    const tag = bytes[at++];
-    const kind = LISTS.indexOf(tag);
-    if (kind < 0) throw notCanonical(`unknown field (tag byte ${tag})`);
-    if (kind < list) throw notCanonical("its lists are not in field order");
-    list = kind;
-    const message = lengthDelimited(bytes, at, bytes.length);
-    at = message.end;
-    const item = decodeItem(tag, bytes, message.start, message.end);
-    const before = last[kind];
-    if (before && compare(before, item.name) >= 0) {
-      throw new FormatError(
-        "directory",
-        equals(before, item.name)
-          ? `Cannot read Directory: the name ${quoteName(item.name)} stands twice`
-          : `Cannot read Directory: the name ${quoteName(item.name)} is out of order`,
-      );
-    }
-    last[kind] = item.name;
-    items.push(item);
-  }
-  const directory = directoryOf(items);
-  if (!equals(encodeDirectory(directory), bytes)) throw notCanonical("another encoding of the same message");
-  return directory;
-}
-
-const LISTS = [0x0a, 0x12, 0x1a];
-
-function notCanonical(why: string): FormatError {
-  return new FormatError("directory", `Cannot read Directory: not the canonical encoding (${why})`);
-}
-
-function decodeItem(tag: number, bytes: Bytes, start: number, end: number): DirectoryItem {
-  let name: Bytes = new Uint8Array(0);
-  let payload: Bytes = new Uint8Array(0);
-  let size = 0n;
-  let executable = false;
-  let at = start;
-  while (at < end) {
-    const field = bytes[at++];
-    if (field === 0x0a || field === 0x12) {
-      const value = lengthDelimited(bytes, at, end);
-      at = value.end;
-      if (field === 0x0a) name = bytes.subarray(value.start, value.end);
-      else payload = bytes.subarray(value.start, value.end);
-    } else if ((field === 0x18 && tag !== 0x1a) || (field === 0x20 && tag === 0x12)) {
-      const value = varint(bytes, at, end);
-      at = value.end;
-      if (field === 0x18) size = value.value;
-      else executable = value.value !== 0n;
-    } else throw notCanonical(`unknown field (tag byte ${field}) in an entry`);
-  }
-  if (tag === 0x1a) return { name, node: { type: "symlink", target: payload } };
-  if (tag === 0x0a) return { name, node: { type: "directory", digest: payload, size } };
-  if (size > BigInt(Number.MAX_SAFE_INTEGER)) {
-    throw new FormatError("directory", `Cannot hold ${quoteName(name)}: a file of ${size} bytes`);
-  }
-  return { name, node: { type: "file", digest: payload, size: Number(size), executable } };
-}
-
-function lengthDelimited(bytes: Bytes, at: number, end: number): { start: number; end: number } {
-  const length = varint(bytes, at, end);
-  if (length.value > BigInt(end - length.end)) throw notCanonical("it ends within a field");
-  return { start: length.end, end: length.end + Number(length.value) };
-}
-
-function varint(bytes: Bytes, at: number, end: number): { value: bigint; end: number } {
-  if (at < end && bytes[at] < 0x80) return { value: BigInt(bytes[at]), end: at + 1 };
-  let value = 0n;
-  for (let shift = 0n; at < end; shift += 7n) {
-    if (shift > 63n) throw notCanonical("a number over 64 bits");
-    const byte = bytes[at++];
-    value |= BigInt(byte & 0x7f) << shift;
-    if (byte < 0x80) {
-      if (value > MAX_U64) throw notCanonical("a number over 64 bits");
-      return { value, end: at };
-    }
-  }
-  throw notCanonical("it ends within a number");
 }

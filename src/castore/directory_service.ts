@@ -1,9 +1,13 @@
+import type { Bytes } from "../bytes/bytes.ts";
 import type { Digest } from "./digest.ts";
 import type { Directory } from "./directory.ts";
 
 /** A Directory and its name. */
 export interface NamedDirectory {
   readonly digest: Digest;
+  /** Its canonical encoding, of which `directoryItems` reads one item after the other. */
+  readonly encoded: Bytes;
+  /** All of it, decoded anew whenever it is asked for. */
   readonly directory: Directory;
 }
 

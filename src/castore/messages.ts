@@ -14,7 +14,8 @@ import { FormatError } from "../errors.ts";
 import * as snix from "../gen/snix/castore/v1/castore_pb.ts";
 import * as tvix from "../gen/tvix/castore/v1/castore_pb.ts";
 import { type Digest, DIGEST_LENGTH } from "./digest.ts";
-import { decodeDirectory, type Directory, type DirectoryItem } from "./directory.ts";
+import type { Directory, DirectoryItem } from "./directory.ts";
+import { decodeDirectory } from "./read_directory.ts";
 import type { Node } from "./node.ts";
 
 /** The encoding of an Entry: anonymous unless a name is given. */

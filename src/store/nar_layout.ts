@@ -8,9 +8,10 @@ import { type Bytes, EMPTY, toText } from "../bytes/bytes.ts";
 import { toHex } from "../bytes/hex.ts";
 import { quoteName } from "../bytes/names.ts";
 import { formatDigest } from "../castore/digest.ts";
-import { decodeDirectory, type DirectoryItem, encodeDirectory } from "../castore/directory.ts";
+import type { DirectoryItem } from "../castore/directory.ts";
 import type { DirectoryService } from "../castore/directory_service.ts";
 import type { DirectoryNode, FileNode, Node, SymlinkNode } from "../castore/node.ts";
+import { directoryItems } from "../castore/read_directory.ts";
 import { FormatError, LimitError, MissingError } from "../errors.ts";
 import { formatListedLeaf, type ListedFile, type ListedSymlink } from "../nar/listing.ts";
 import {
@@ -54,8 +55,8 @@ export type Segment =
 export async function narLayout(root: Node, directories: DirectoryService): Promise<NarLayout> {
   const closure = new Map<string, Bytes>();
   if (root.type === "directory") {
-    for await (const { digest, directory } of directories.getClosure(root.digest)) {
-      closure.set(toHex(digest), encodeDirectory(directory));
+    for await (const { digest, encoded } of directories.getClosure(root.digest)) {
+      closure.set(toHex(digest), encoded);
     }
     if (closure.size === 0) throw new MissingError("directory", formatDigest(root.digest));
   }
@@ -74,8 +75,7 @@ interface Folder {
 
 /** A folder on the way down, and how far the walk is in it. */
 interface Step {
-  readonly items: readonly DirectoryItem[];
-  next: number;
+  readonly items: Iterator<DirectoryItem, void, void>;
   /** Whether an entry was begun and not ended. */
   open: boolean;
 }
@@ -114,12 +114,13 @@ export class NarLayout {
         cut.write(ENTRY_END.length, (buffer, at) => writeBytes(buffer, at, ENTRY_END));
         step.open = false;
       }
-      if (step.next === step.items.length) {
+      const { done, value: item } = step.items.next();
+      if (done) {
         cut.write(DIRECTORY_END.length, (buffer, at) => writeBytes(buffer, at, DIRECTORY_END));
         steps.pop();
         continue;
       }
-      const { name, node } = step.items[step.next++];
+      const { name, node } = item;
       if (cut.skip(this.#entryLength(name, node))) continue;
       cut.write(entryStartLength(name.length), (buffer, at) => writeEntryStart(buffer, at, name));
       step.open = true;
@@ -133,7 +134,7 @@ export class NarLayout {
   *#enter(node: Node, cut: Cut, steps: Step[]): Generator<Segment, void, void> {
     if (node.type === "directory") {
       cut.write(DIRECTORY_START.length, (buffer, at) => writeBytes(buffer, at, DIRECTORY_START));
-      steps.push({ items: this.#itemsOf(node), next: 0, open: false });
+      steps.push({ items: this.#itemsOf(node), open: false });
     } else if (node.type === "symlink") {
       const { target } = node;
       cut.write(symlinkLength(target.length), (buffer, at) => writeSymlink(buffer, at, target));
@@ -174,7 +175,7 @@ export class NarLayout {
       if (node?.type === "directory") {
         yield '{"type":"directory","entries":{';
         at += DIRECTORY_START.length;
-        steps.push({ items: this.#itemsOf(node), next: 0, open: false });
+        steps.push({ items: this.#itemsOf(node), open: false });
       } else if (node) {
         yield formatListedLeaf(leaf(node, at));
         at += this.#nodeLength(node);
@@ -182,7 +183,7 @@ export class NarLayout {
       const step = steps[steps.length - 1];
       if (!step) return;
       if (step.open) at += ENTRY_END.length;
-      const item: DirectoryItem | undefined = step.items[step.next++];
+      const item: DirectoryItem | undefined = step.items.next().value ?? undefined;
       if (item) {
         yield `${step.open ? "," : ""}${JSON.stringify(listed(item.name))}:`;
         at += entryStartLength(item.name.length);
@@ -196,8 +197,8 @@ export class NarLayout {
     }
   }
 
-  #itemsOf(node: DirectoryNode): readonly DirectoryItem[] {
-    return decodeDirectory(this.#folders.get(toHex(node.digest))!.encoded).items;
+  #itemsOf(node: DirectoryNode): Generator<DirectoryItem, void, void> {
+    return directoryItems(this.#folders.get(toHex(node.digest))!.encoded);
   }
 
   /** Works out the folders below a Directory, those that lie deepest first. */
@@ -209,23 +210,24 @@ export class NarLayout {
         todo.pop();
         continue;
       }
-      const { items } = decodeDirectory(closure.get(key)!);
-      const below = items
-        .filter(({ node }) => node.type === "directory" && !this.#folders.has(toHex(node.digest)))
-        .map(({ node }) => toHex((node as DirectoryNode).digest));
-      if (below.length > 0) todo.push(...new Set(below));
-      else {
-        todo.pop();
-        this.#folders.set(key, this.#folderOf(closure.get(key)!, items));
+      const encoded = closure.get(key)!;
+      const before = todo.length;
+      for (const { node } of directoryItems(encoded)) {
+        if (node.type !== "directory") continue;
+        const below = toHex(node.digest);
+        if (!this.#folders.has(below)) todo.push(below);
       }
+      if (todo.length > before) continue;
+      todo.pop();
+      this.#folders.set(key, this.#folderOf(encoded));
     }
   }
 
-  #folderOf(encoded: Bytes, items: readonly DirectoryItem[]): Folder {
+  #folderOf(encoded: Bytes): Folder {
     let length = DIRECTORY_START.length + DIRECTORY_END.length;
     let height = 1;
     let nodes = 1;
-    for (const { name, node } of items) {
+    for (const { name, node } of directoryItems(encoded)) {
       length += this.#entryLength(name, node);
       const folder = node.type === "directory" ? this.#folders.get(toHex(node.digest))! : undefined;
       nodes += folder?.nodes ?? 1;

@@ -4,7 +4,6 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { type Bytes, concat, EMPTY, fromText } from "../../src/bytes/bytes.ts";
 import { fromHex, toHex } from "../../src/bytes/hex.ts";
 import {
-  decodeDirectory,
   type Directory,
   directoryDigest,
   type DirectoryItem,
@@ -12,6 +11,7 @@ import {
   directorySize,
   encodeDirectory,
 } from "../../src/castore/directory.ts";
+import { decodeDirectory } from "../../src/castore/read_directory.ts";
 import { directoryToMessage } from "../../src/castore/messages.ts";
 import { FormatError } from "../../src/errors.ts";
 import { DirectorySchema } from "../../src/gen/snix/castore/v1/castore_pb.ts";

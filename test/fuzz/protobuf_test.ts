@@ -6,7 +6,8 @@ import assert from "node:assert/strict";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type Bytes, concat, fromText } from "../../src/bytes/bytes.ts";
 import { toHex } from "../../src/bytes/hex.ts";
-import { decodeDirectory, directoryOf, encodeDirectory } from "../../src/castore/directory.ts";
+import { directoryOf, encodeDirectory } from "../../src/castore/directory.ts";
+import { decodeDirectory } from "../../src/castore/read_directory.ts";
 import {
   decodeAnonymousEntry,
   decodeEntry,
