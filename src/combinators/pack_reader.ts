@@ -1,7 +1,7 @@
 /**
- * Reading values out of packs. Values of one tree lie next to each other, so a pack is read whole, and its table answers
- * for its neighbours: the next thousand values are found without the index and without the disk ("locality-preserved
- * caching": Zhu, Li and Patterson, FAST 2008).
+ * Reading values out of packs. Values of one tree lie next to each other, so for a short value its pack is read whole, and
+ * the pack's table answers for its neighbours: the next thousand are found without the index and without the disk
+ * ("locality-preserved caching": Zhu, Li and Patterson, FAST 2008). A long value has few neighbours; it is read by itself.
  */
 import type { Bytes } from "../bytes/bytes.ts";
 import type { ByteRange, ByteStore } from "../castore/byte_store.ts";
@@ -11,6 +11,8 @@ import type { PackEntry, PackIndex, PackLocation } from "./pack_index.ts";
 
 /** Packs kept in memory: 4 MiB each at most. */
 const PACKS_KEPT = 4;
+/** A value of this many bytes is long. */
+const LONG = 128 * 1024;
 
 interface ReadPack {
   readonly bytes: Bytes;
@@ -45,7 +47,8 @@ export class PackReader {
         this.#kept.splice(i, 1);
         this.#kept.unshift(pack);
       }
-      return cut(pack.bytes, entry, range);
+      const { start, end } = within(entry, range);
+      return pack.bytes.subarray(start, end);
     }
     return undefined;
   }
@@ -57,24 +60,18 @@ export class PackReader {
 
   /** The value at a location. Throws `DamageError` if its pack is not there or ends too soon. */
   async read(key: string, location: PackLocation, range?: ByteRange): Promise<Bytes> {
-    if (!location.pack.startsWith(PACKS)) return await this.#readAlone(key, location, range);
-    const pack = await this.#pack(location);
-    if (!pack || pack.bytes.length < location.offset + location.length) {
-      throw new DamageError(
-        "value",
-        key,
-        `Cannot read ${key}: its pack ${location.pack} is missing or cut short`,
-      );
-    }
-    return cut(pack.bytes, location, range);
+    const { pack, length } = location;
+    const where = within(location, range);
+    const alone = length >= LONG || !pack.startsWith(PACKS);
+    const bytes = alone
+      ? await this.#storeOf(location).get(pack, where)
+      : (await this.#pack(location))?.bytes.subarray(where.start, where.end);
+    if (bytes?.length === where.end - where.start) return bytes;
+    throw new DamageError("value", key, `Cannot read ${key}: its pack ${pack} is missing or cut short`);
   }
 
-  async #readAlone(key: string, location: PackLocation, range?: ByteRange): Promise<Bytes> {
-    const bytes = await this.#large.get(location.pack);
-    if (bytes?.length !== location.length) {
-      throw new DamageError("value", key, `Cannot read ${key}: ${location.pack} is missing or cut short`);
-    }
-    return cut(bytes, location, range);
+  #storeOf({ small }: PackLocation): ByteStore {
+    return small ? this.#small : this.#large;
   }
 
   #pack(location: PackLocation): Promise<ReadPack | undefined> {
@@ -86,8 +83,9 @@ export class PackReader {
     return reading;
   }
 
-  async #readPack({ pack, small }: PackLocation): Promise<ReadPack | undefined> {
-    const bytes = await (small ? this.#small : this.#large).get(pack);
+  async #readPack(location: PackLocation): Promise<ReadPack | undefined> {
+    const { pack } = location;
+    const bytes = await this.#storeOf(location).get(pack);
     if (!bytes) return undefined;
     const read = { bytes, entries: tableOf(bytes, pack) };
     for (const key of await this.#index.deletedFrom(pack)) read.entries.delete(key);
@@ -107,8 +105,9 @@ function tableOf(bytes: Bytes, pack: string): Map<string, PackEntry> {
   }
 }
 
-function cut(pack: Bytes, { offset, length }: { offset: number; length: number }, range?: ByteRange): Bytes {
+/** Where in a pack the bytes of a value lie that a range covers. */
+function within({ offset, length }: { offset: number; length: number }, range?: ByteRange): ByteRange {
   const start = Math.min(range?.start ?? 0, length);
   const end = Math.max(start, Math.min(range?.end ?? length, length));
-  return pack.subarray(offset + start, offset + end);
+  return { start: offset + start, end: offset + end };
 }
