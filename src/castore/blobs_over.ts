@@ -12,8 +12,10 @@ import { chunksOf, chunkStream } from "./chunking.ts";
 import { type Digest, formatDigest } from "./digest.ts";
 import { blobKey, chunkKey, decodeChunkList, encodeChunkList, getLong, putLong } from "./layout.ts";
 
-/** Bytes of one blob's chunks that may wait to be stored, or be read ahead of the reader. */
-const WINDOW = 4 * 1024 * 1024;
+/** Bytes of one blob's chunks that may be on their way to the store: enough that it always has some to write. */
+const WRITE_WINDOW = 24 * 1024 * 1024;
+/** Bytes of one blob's chunks that are read ahead of the reader. */
+const READ_AHEAD = 4 * 1024 * 1024;
 
 /** A {@link BlobService} that keeps its blobs in a ByteStore. */
 export function blobsOver(store: ByteStore): BlobService {
@@ -86,7 +88,7 @@ class BlobsOver implements BlobService {
     const hasher = createBlake3();
     const metas: ChunkMeta[] = [];
     const stored: Promise<void>[] = [];
-    const budget = new Budget(WINDOW);
+    const budget = new Budget(WRITE_WINDOW);
     let failure: { error: unknown } | undefined;
     let size = 0;
     try {
@@ -165,7 +167,7 @@ class ManyChunksReader implements BlobReader {
     let start = 0;
     let next = 0;
     while (true) {
-      while (next < this.#chunks.length && inFlight < WINDOW) {
+      while (next < this.#chunks.length && inFlight < READ_AHEAD) {
         const chunk = this.#chunks[next++];
         const end = start + chunk.size;
         if (end > this.#range.start && start < this.#range.end) {

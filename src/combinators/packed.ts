@@ -37,7 +37,7 @@ const LINGER_MS = 2;
 /** Milliseconds after which a pack is ended, however many values come elsewhere. */
 const MAX_AGE_MS = 100;
 /** Packs written at once. */
-const WRITES = 3;
+const WRITES = 4;
 
 /** What a packed store is made of. */
 export interface PackedParts {

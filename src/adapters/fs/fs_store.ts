@@ -47,7 +47,7 @@ export async function openFs(directory: string, platform: FsPlatform = Deno): Pr
 /** Values of this length and more are copied into buffers that are used again. */
 const POOLED = 1024 * 1024;
 /** Such buffers kept: for as many writes as keep a disk busy. */
-const BUFFERS_KEPT = 2;
+const BUFFERS_KEPT = 4;
 
 class FsStore implements ByteStore {
   #files: DurableFiles;
