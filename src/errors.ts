@@ -58,8 +58,8 @@ export class ConflictError extends Error {
 /** Stored bytes that are not what their name says: the disk, or somebody, changed them. */
 export class DamageError extends Error {
   override readonly name = "DamageError";
-  constructor(readonly kind: string, readonly key: string, message?: string) {
-    super(message ?? `Cannot read ${kind} ${key}: its stored bytes are damaged`);
+  constructor(readonly kind: string, readonly key: string, message?: string, options?: ErrorOptions) {
+    super(message ?? `Cannot read ${kind} ${key}: its stored bytes are damaged`, options);
   }
 }
 

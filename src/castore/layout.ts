@@ -12,7 +12,10 @@
  *   path/<hash part>       the path's record
  *   nar/<nixbase32>        SHA-256 of a NAR that was received → its root node and size
  *   upload/<file name>     name of a compressed file that was received → the NAR it held
- *   log/… listing/… realisations/… build-trace-v2/… debuginfo/…   side files of the binary cache
+ *   log/… realisations/… build-trace-v2/… debuginfo/…   side files of the binary cache
+ *
+ * Where content-addressed values are packed (`combinators/packed.ts`), what lies in `bytes`, and for small packs in `names`, is
+ * `pack/<b3>`, and `value/<key>` for a value too long to share a pack.
  *
  * A long value is 0x00 and the bytes, or, over 1 MiB, 0x01 and for each piece of at most 1 MiB its digest (32 bytes)
  * and length (u32, little endian); the pieces are chunks. So no value is over the ByteStore's bound.

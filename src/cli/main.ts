@@ -1,5 +1,5 @@
 /** The command line: which command, and how errors are told. */
-import { StoreBusyError } from "../errors.ts";
+import { DamageError, StoreBusyError } from "../errors.ts";
 import { UsageError } from "./usage.ts";
 
 const HELP = `firn: a Nix store of content-addressed files and folders
@@ -29,8 +29,8 @@ export async function main(args: readonly string[]): Promise<number> {
         throw new UsageError(`Cannot run ${command}: no such command; firn --help lists them`);
     }
   } catch (error) {
-    const expected = error instanceof UsageError || error instanceof StoreBusyError;
-    console.error(expected ? `firn: ${error.message}` : error);
+    const expected = [UsageError, StoreBusyError, DamageError].some((kind) => error instanceof kind);
+    console.error(expected ? `firn: ${(error as Error).message}` : error);
     return error instanceof UsageError ? 2 : 1;
   }
 }

@@ -1,18 +1,19 @@
 /**
- * Content-addressed values in packs. Thousands of small values become a few large ones: one write for each 4 MiB,
- * values of one tree next to each other.
+ * Content-addressed values in packs. Thousands of small values become a few large ones: one write for each 4 MiB, values
+ * of one tree next to each other.
  *
- * It keeps the ByteStore contract with a difference that content addressing allows: the value of a key never changes,
- * so a `put` of a key that is there writes nothing, and `update` can create and remove but not replace. And keys have at most
+ * It keeps the ByteStore contract with a difference that content addressing allows: the value of a key never changes, so a
+ * `put` of a key that is there writes nothing, and `update` can create and remove but not replace. And keys have at most
  * 488 characters, for those of its parts are made of them.
  *
  * A `put` joins an open pack and resolves when that pack is durable and its entries are in the index. Values are packed with
  * those whose keys begin alike (up to the first `/`): who reads one chunk will read the next, and who reads a Directory, the
- * next Directory. Packs are ended when they are full, when nothing was added for a moment, or after a while. A pack under 48 KiB goes to the store of small packs (the
- * `names` of a home), so that little uploads do not leave little files. A crash between pack and index leaves a pack nobody
- * refers to: its values are put again, and making the index anew finds them.
+ * next Directory. Packs are ended when they are full, when nothing was added for a moment, or after a while. A pack of at
+ * most 48 KiB goes to the store of small packs (the `names` of a home), so that little uploads do not leave little files. A
+ * crash between pack and index leaves a pack nobody refers to: its values are put again, or found when the index is
+ * completed at the next opening.
  *
- * Values handed out are views of packs that were read. `delete` forgets the index entry; the bytes stay in their pack, and an index made anew knows them again.
+ * `delete` forgets the index entry and notes that; the bytes stay in their pack, and an index made anew knows them again.
  */
 import { Budget } from "../bytes/budget.ts";
 import { BufferPool } from "../bytes/buffer_pool.ts";
@@ -24,6 +25,7 @@ import {
   checkValue,
   MAX_VALUE_LENGTH,
 } from "../castore/byte_store.ts";
+import { DamageError } from "../errors.ts";
 import { PackReader, PACKS } from "./pack_reader.ts";
 import { PackWriter, readPackTable } from "./pack_format.ts";
 import { MAX_PACKED_KEY_LENGTH, type PackEntry, type PackIndex, type PackLocation } from "./pack_index.ts";
@@ -65,7 +67,7 @@ export async function rebuildIndex({ bytes, names, index, onRebuild }: PackedPar
       if (await index.hasPack(pack)) continue;
       const whole = await store.get(pack);
       if (!whole) continue;
-      const entries = readPackTable(whole, pack);
+      const entries = tableToAdd(whole, pack);
       await index.add(pack, small, entries);
       values += entries.length;
       if (++packs % 64 === 0) onRebuild?.(packs, values);
@@ -79,6 +81,19 @@ export async function rebuildIndex({ bytes, names, index, onRebuild }: PackedPar
   }
   await index.setComplete();
   if (packs > 0) onRebuild?.(packs, values);
+}
+
+function tableToAdd(whole: Bytes, pack: string): PackEntry[] {
+  try {
+    return readPackTable(whole, pack);
+  } catch (cause) {
+    throw new DamageError(
+      "pack",
+      pack,
+      `Cannot complete the index of packs: ${pack} is damaged; move it away to go on without what it holds`,
+      { cause },
+    );
+  }
 }
 
 /** A pack that takes values, or is being written. */

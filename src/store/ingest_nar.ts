@@ -114,11 +114,6 @@ interface Frame {
   waiting: number;
 }
 
-/** A long file on its way to the store. */
-interface LongFile {
-  readonly channel: Channel<Bytes>;
-}
-
 /** A short file being gathered. */
 interface ShortFile {
   readonly name: Bytes;
@@ -137,7 +132,8 @@ class TreeBuilder {
   #frame: Frame | undefined;
   #short: ShortFile | undefined;
   #scratch: Bytes | undefined;
-  #long: LongFile | undefined;
+  /** The long file on its way to the store. */
+  #long: Channel<Bytes> | undefined;
   #root: Node | undefined;
   #failure: { error: unknown } | undefined;
   /** Blobs that are being stored. */
@@ -176,7 +172,7 @@ class TreeBuilder {
         } else this.#startLong(token.name, token.size, token.executable);
         return;
       case "data":
-        if (this.#long) return this.#long.channel.push(token.bytes, token.bytes.length);
+        if (this.#long) return this.#long.push(token.bytes, token.bytes.length);
         this.#gather(this.#short!, token.bytes);
         return;
       case "end":
@@ -192,7 +188,7 @@ class TreeBuilder {
       this.#short.bytes = this.#scratchFor(this.#short, this.#short.bytes!);
       this.#short.borrowed = false;
     }
-    return this.#long?.channel.drained();
+    return this.#long?.drained();
   }
 
   /** Waits for all that is under way and returns the root node. */
@@ -208,7 +204,7 @@ class TreeBuilder {
   /** Gives up: waits until nothing is under way any more. */
   async abandon(error: unknown): Promise<void> {
     this.#failure ??= { error };
-    this.#long?.channel.fail(error);
+    this.#long?.fail(error);
     this.#directories.fail(error);
     while (this.#underWay > 0) await this.#change();
     await this.#closure;
@@ -258,14 +254,14 @@ class TreeBuilder {
     const frame = this.#frame;
     if (frame) frame.waiting++;
     const channel = new Channel<Bytes>(STREAM_WINDOW);
-    this.#long = { channel };
+    this.#long = channel;
     this.#watch(this.#options.blobs.put(channel), 0, (blob) => {
       this.#settle(frame, name, { type: "file", digest: blob.digest, size, executable });
     });
   }
 
   #endLong(): Promise<void> | undefined {
-    const { channel } = this.#long!;
+    const channel = this.#long!;
     this.#long = undefined;
     const drained = channel.drained();
     channel.close();
@@ -281,7 +277,7 @@ class TreeBuilder {
     };
     const failed = (error: unknown) => {
       this.#failure ??= { error };
-      this.#long?.channel.fail(error);
+      this.#long?.fail(error);
       ended();
     };
     putting.then((blob) => {

@@ -41,8 +41,9 @@ Deno.test({
       const third = open();
       assert.equal(third.complete, true);
       await third.add("pack/b", false, [{ key: "l", offset: 3, length: 4 }]);
-      // Opened again while the third was not closed, as after a crash of the process.
-      const fourth = open();
+      // Its files as they lie there while it is not closed, as after a crash of the process.
+      for (const end of ["", "-wal"]) await Deno.copyFile(path + end, `${path}-crashed${end}`);
+      const fourth = openSqliteIndex(new DatabaseSync(`${path}-crashed`));
       assert.equal(fourth.complete, false);
       assert.deepEqual(await fourth.get("k"), PLACE);
       assert.deepEqual(await fourth.get("l"), { pack: "pack/b", small: false, offset: 3, length: 4 });

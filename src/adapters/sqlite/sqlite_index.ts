@@ -34,6 +34,7 @@ const PACK_NAMES_KEPT = 4096;
 const PAGE = 1000;
 
 const SCHEMA = `
+  PRAGMA locking_mode = EXCLUSIVE; -- nobody else has it open, and asking the system for a lock costs more than a look-up
   PRAGMA journal_mode = WAL;
   PRAGMA synchronous = NORMAL;
   PRAGMA cache_size = -16384;
