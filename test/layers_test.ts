@@ -3,7 +3,7 @@
  * packages stay in their rooms, and what is portable asks for nothing a browser lacks.
  */
 import assert from "node:assert/strict";
-import { granted } from "./contract/run.ts";
+import { permissions, permitted, testNeeding } from "./needs.ts";
 
 const ROOT = new URL("..", import.meta.url);
 
@@ -50,8 +50,8 @@ async function add(path: string): Promise<void> {
   sources.push({ path, text, imports: importsOf(path, text) });
 }
 
-const ignore = !granted("read");
-if (!ignore) {
+const test = testNeeding(permissions);
+if (permitted) {
   await readSources("src/");
   await add("mod.ts");
 }
@@ -86,7 +86,7 @@ function levelOf(path: string): number {
 const portable = () => sources.filter(({ path }) => levelOf(path) <= 4 && !TOOLS.includes(path));
 
 function layerTest(name: string, violations: () => string[]): void {
-  Deno.test({ name: `layers: ${name}`, ignore, fn: () => assert.deepEqual(violations(), []) });
+  test(`layers: ${name}`, () => assert.deepEqual(violations(), []));
 }
 
 /** Every import of the repository's own files. */
@@ -96,9 +96,8 @@ function* own(): Generator<{ from: string; to: string }> {
   }
 }
 
-Deno.test({
+test({
   name: "layers: the graph is read whole, or nothing here could fail",
-  ignore,
   fn() {
     assert.ok(sources.length > 60, `${sources.length} files`);
     const known = new Set(sources.map(({ path }) => path));

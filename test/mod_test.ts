@@ -2,10 +2,12 @@
 import assert from "node:assert/strict";
 import * as firn from "../mod.ts";
 import { sameBytes } from "./bytes/_same_bytes.ts";
-import { granted } from "./contract/run.ts";
 import { vector } from "./nar/_nars.ts";
+import { permissions, testNeeding } from "./needs.ts";
 
-Deno.test("mod: a NAR goes in and comes out with nothing but what it exports", async () => {
+const test = testNeeding(permissions);
+
+test("mod: a NAR goes in and comes out with nothing but what it exports", async () => {
   const names = firn.openMemory();
   const index = await firn.indexOver(firn.openMemory());
   await using bytes = await firn.openPacked({ bytes: firn.openMemory(), names, index });
@@ -56,9 +58,8 @@ Deno.test("mod: every name has its own meaning", () => {
   assert.deepEqual(names.filter((name) => (firn as Record<string, unknown>)[name] === undefined), []);
 });
 
-Deno.test({
+test({
   name: "mod: its example is checked and runs",
-  ignore: !granted("run", "read"),
   async fn() {
     const mod = new URL("../mod.ts", import.meta.url).pathname;
     const command = new Deno.Command(Deno.execPath(), {

@@ -1,16 +1,12 @@
 /**
- * A real full disk: a small file system in memory, mounted for one test. Needs root and `mount`.
+ * A real full disk: a small file system in memory, mounted for one test. Such a test needs `mounting`.
  */
 import assert from "node:assert/strict";
 import type { ByteStore } from "../../src/castore/byte_store.ts";
 import { StoreFullError } from "../../src/errors.ts";
-import { granted } from "../contract/run.ts";
 
 const DISK_LENGTH = 8 << 20;
 const FILLER_LENGTH = 4 << 20;
-
-/** Whether this process may mount a file system. */
-export const canMount = granted("read", "write", "run", "sys") && Deno.uid() === 0 && tryMount();
 
 /** Checks what a store in a directory does when its disk is full, and when there is room again. */
 export async function checkFullDisk(
@@ -57,15 +53,6 @@ async function fill(store: ByteStore, name: string, length: number): Promise<num
     }
   }
   throw new Error(`Cannot fill the disk with ${name} values`);
-}
-
-function tryMount(): boolean {
-  const directory = Deno.makeTempDirSync();
-  const mounted = new Deno.Command("mount", { args: ["-t", "tmpfs", "tmpfs", directory], stderr: "null" });
-  const { success } = mounted.outputSync();
-  if (success) new Deno.Command("umount", { args: [directory] }).outputSync();
-  Deno.removeSync(directory);
-  return success;
 }
 
 async function run(command: string, ...args: string[]): Promise<void> {

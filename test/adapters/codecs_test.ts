@@ -7,6 +7,7 @@ import { FormatError, LimitError } from "../../src/errors.ts";
 import { type CompressionName, sniffCompression } from "../../src/store/codec.ts";
 import { codecContract } from "../contract/codec.ts";
 import { testContract } from "../contract/run.ts";
+import { brotli, bzip2, gzip, type Need, permissions, testNeeding, xz, zstd } from "../needs.ts";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -14,11 +15,11 @@ const codecs = openCodecs();
 
 type Packed = Exclude<CompressionName, "none">;
 
-/** Each format's tool, the Debian package it comes in, and options to try it with; the first are quick ones. */
-const TOOLS: Readonly<Record<Packed, { command: string; package: string; options: string[] }>> = {
+/** Each format's tool and options to try it with; the first are quick ones. */
+const TOOLS: Readonly<Record<Packed, { need: Need; command: string; options: string[] }>> = {
   xz: {
+    need: xz,
     command: "xz",
-    package: "xz-utils",
     options: [
       ...[
         "-1",
@@ -35,26 +36,27 @@ const TOOLS: Readonly<Record<Packed, { command: string; package: string; options
     ],
   },
   zstd: {
+    need: zstd,
     command: "zstd",
-    package: "zstd",
     options: ["-3", "-1", "--fast=5", "-19", "--ultra -22", "--long=27", "--no-check", "-T2 --rsyncable"],
   },
-  gzip: { command: "gzip", package: "gzip", options: ["-1", "-6", "-9", "--rsyncable"] },
+  gzip: { need: gzip, command: "gzip", options: ["-1", "-6", "-9", "--rsyncable"] },
   br: {
+    need: brotli,
     command: "brotli",
-    package: "brotli",
     options: ["-q 1", "-q 0", "-q 5", "-q 11 -w 24", "-q 4 -w 10"],
   },
-  bzip2: { command: "bzip2", package: "bzip2", options: ["-1", "-5", "-9"] },
+  bzip2: { need: bzip2, command: "bzip2", options: ["-1", "-5", "-9"] },
 };
 const NAMES = Object.keys(TOOLS) as Packed[];
+const test = testNeeding(...NAMES.map((name) => TOOLS[name].need));
 
 /** Lengths around the 64 KiB of an LZMA2 chunk and a zstd block, the 900,000 of a bzip2 block, and a few MiB. */
 const LENGTHS = [0, 1, 4, 64 * KIB - 1, 64 * KIB, 64 * KIB + 1, 899_981, 900_001, 5 * MIB];
 
-testContract("codecs of Deno and Node", codecContract, () => Promise.resolve(openCodecs()));
+testContract("codecs of Deno and Node", codecContract, () => Promise.resolve(openCodecs()), [permissions]);
 
-Deno.test("what the tools write is read: all lengths, all kinds of content", async () => {
+test("what the tools write is read: all lengths, all kinds of content", async () => {
   for (const name of NAMES) {
     for (const length of LENGTHS) {
       for (const [kind, content] of contents(length)) {
@@ -65,7 +67,7 @@ Deno.test("what the tools write is read: all lengths, all kinds of content", asy
   }
 });
 
-Deno.test("what the tools write is read: all options", async () => {
+test("what the tools write is read: all options", async () => {
   const content = mixture(3 * MIB);
   for (const name of NAMES) {
     for (const options of TOOLS[name].options) {
@@ -74,22 +76,25 @@ Deno.test("what the tools write is read: all options", async () => {
   }
 });
 
-Deno.test("the longest histories are read where they are used: xz -9 with 64 MiB, zstd --long=27 with 128", async () => {
-  const grain = noise(MIB, 1);
-  const far = (length: number) => concat([grain, new Uint8Array(length), grain]);
-  for (
-    const [name, content, options] of [
-      ["xz", far(62 * MIB), "-9"],
-      ["zstd", far(126 * MIB), "-1 --long=27"],
-    ] as const
-  ) {
-    const packed = await pack(name, content, options);
-    assert.ok(packed.length < 1.5 * MIB, `${name}: the second grain was not found in the first`);
-    await assertReads(name, packed, content, name);
-  }
-});
+testNeeding(xz, zstd)(
+  "the longest histories are read where they are used: xz -9 with 64 MiB, zstd --long=27 with 128",
+  async () => {
+    const grain = noise(MIB, 1);
+    const far = (length: number) => concat([grain, new Uint8Array(length), grain]);
+    for (
+      const [name, content, options] of [
+        ["xz", far(62 * MIB), "-9"],
+        ["zstd", far(126 * MIB), "-1 --long=27"],
+      ] as const
+    ) {
+      const packed = await pack(name, content, options);
+      assert.ok(packed.length < 1.5 * MIB, `${name}: the second grain was not found in the first`);
+      await assertReads(name, packed, content, name);
+    }
+  },
+);
 
-Deno.test("what asks for more history is refused", async () => {
+testNeeding(zstd, xz, brotli)("what asks for more history is refused", async () => {
   const text = fromText("a");
   const zstd = await pack("zstd", text, "--long=31 --ultra -22");
   await assert.rejects(read("zstd", inPieces(zstd, 7)), LimitError);
@@ -101,7 +106,7 @@ Deno.test("what asks for more history is refused", async () => {
   await assert.rejects(read("br", inPieces(brotli, 1000)), FormatError);
 });
 
-Deno.test("what is written is read by the tools", async () => {
+test("what is written is read by the tools", async () => {
   for (const name of NAMES) {
     if (!codecs.compresses.has(name)) continue;
     for (const length of [...LENGTHS, 256 * KIB, 256 * KIB + 1]) {
@@ -117,7 +122,7 @@ Deno.test("what is written is read by the tools", async () => {
   }
 });
 
-Deno.test("stored xz passes the tests of xz, names its sizes and stays small", async () => {
+testNeeding(xz)("stored xz passes the tests of xz, names its sizes and stays small", async () => {
   const content = mixture(10 * MIB + 12345);
   const file = await Deno.makeTempFile({ suffix: ".xz" });
   try {
@@ -134,7 +139,7 @@ Deno.test("stored xz passes the tests of xz, names its sizes and stays small", a
   }
 });
 
-Deno.test("members of different tools, levels and lengths are read as one", async () => {
+test("members of different tools, levels and lengths are read as one", async () => {
   const parts = [mixture(300_000), EMPTY, noise(70_000, 3), mixture(2 * MIB), EMPTY, fromText("x")];
   for (const name of NAMES) {
     if (name === "br") continue;
@@ -152,7 +157,7 @@ Deno.test("members of different tools, levels and lengths are read as one", asyn
   }
 });
 
-Deno.test("skippable frames of zstd are passed over, wherever they are", async () => {
+testNeeding(zstd)("skippable frames of zstd are passed over, wherever they are", async () => {
   const content = mixture(200_000);
   const frame = await pack("zstd", content);
   const skippable = concat([Uint8Array.of(0x5a, 0x2a, 0x4d, 0x18, 0x05, 0, 0, 0), fromText("12345")]);
@@ -163,7 +168,7 @@ Deno.test("skippable frames of zstd are passed over, wherever they are", async (
   await assert.rejects(read("zstd", inPieces(stream.subarray(0, -1), 1000)), FormatError);
 });
 
-Deno.test("padding between and after xz streams is read, in whole words only", async () => {
+testNeeding(xz)("padding between and after xz streams is read, in whole words only", async () => {
   const stream = await pack("xz", fromText("grain"));
   const zeros = (length: number) => new Uint8Array(length);
   await assertReads("xz", concat([stream, zeros(8), stream, zeros(4)]), fromText("graingrain"), "padding");
@@ -171,7 +176,7 @@ Deno.test("padding between and after xz streams is read, in whole words only", a
   await assert.rejects(read("xz", inPieces(concat([zeros(4), stream]), 1000)), FormatError);
 });
 
-Deno.test("a stream that is cut off anywhere is a FormatError", async () => {
+test("a stream that is cut off anywhere is a FormatError", async () => {
   for (const name of NAMES) {
     const packed = await pack(name, mixture(300_000));
     for (const length of places(packed.length)) {
@@ -184,7 +189,7 @@ Deno.test("a stream that is cut off anywhere is a FormatError", async () => {
   }
 });
 
-Deno.test("a stream that goes on after its end is a FormatError", async () => {
+test("a stream that goes on after its end is a FormatError", async () => {
   const tails = [Uint8Array.of(0), Uint8Array.of(0x1f), fromText("B"), fromText("BZ"), noise(100_000, 4)];
   for (const name of NAMES) {
     const packed = await pack(name, mixture(300_000));
@@ -201,7 +206,7 @@ Deno.test("a stream that goes on after its end is a FormatError", async () => {
   }
 });
 
-Deno.test("a changed byte is seen by the checksum, whatever check there is", async () => {
+test("a changed byte is seen by the checksum, whatever check there is", async () => {
   const content = mixture(300_000);
   for (const name of NAMES) {
     if (name === "br") continue;
@@ -225,7 +230,7 @@ Deno.test("a changed byte is seen by the checksum, whatever check there is", asy
   }
 });
 
-Deno.test("2 GiB of zeros are read in little memory", async () => {
+test("2 GiB of zeros are read in little memory", async () => {
   const length = 2 * 1024 * MIB;
   for (const name of NAMES) {
     // Members, only so that the tools need less time; brotli has none.
@@ -247,7 +252,7 @@ Deno.test("2 GiB of zeros are read in little memory", async () => {
   }
 });
 
-Deno.test("the event loop turns while a long stream is read from memory", async () => {
+test("the event loop turns while a long stream is read from memory", async () => {
   for (const name of NAMES) {
     const packed = await pack(name, zeros(100 * MIB));
     let turns = 0;
@@ -260,7 +265,7 @@ Deno.test("the event loop turns while a long stream is read from memory", async 
   }
 });
 
-Deno.test("a compression is told by its first bytes", async () => {
+test("a compression is told by its first bytes", async () => {
   const nar = concat([Uint8Array.of(13, 0, 0, 0, 0, 0, 0, 0), fromText("nix-archive-1\0\0\0")]);
   assert.equal(sniffCompression(nar), "none");
   assert.equal(sniffCompression(nar.subarray(0, 23)), undefined);
@@ -280,13 +285,8 @@ async function run(
   args: string[],
   input: Bytes | AsyncIterable<Bytes> = EMPTY,
 ): Promise<Bytes> {
-  const { command, package: from } = TOOLS[name];
-  let child: Deno.ChildProcess;
-  try {
-    child = new Deno.Command(command, { args, stdin: "piped", stdout: "piped", stderr: "piped" }).spawn();
-  } catch (error) {
-    throw new Error(`Cannot run ${command}: install the package ${from}`, { cause: error });
-  }
+  const { command } = TOOLS[name];
+  const child = new Deno.Command(command, { args, stdin: "piped", stdout: "piped", stderr: "piped" }).spawn();
   const output = child.output();
   const writer = child.stdin.getWriter();
   for await (const piece of input instanceof Uint8Array ? inPieces(input, MIB) : input) {

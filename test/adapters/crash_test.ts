@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { openDenoKv } from "../../src/adapters/deno_kv/deno_kv_store.ts";
-import { granted } from "../contract/run.ts";
+import { permissions, testNeeding } from "../needs.ts";
 import { generationOf, openCrashStore } from "./_crash_store.ts";
 
 const KILLS = 10;
@@ -12,11 +12,11 @@ const KILLS = 10;
 const MOST_LINES = 60;
 /** and some milliseconds later, so that the kill does not always come right after a line. */
 const LONGEST_DELAY = 30;
-const ignore = !granted("read", "write", "run");
+const test = testNeeding(permissions);
 const childPath = new URL("_crash_child.ts", import.meta.url).pathname;
 
 for (const kind of ["fs", "kv"]) {
-  Deno.test({ name: `${kind}: what was acknowledged outlives ${KILLS} kills`, ignore }, async () => {
+  test(`${kind}: what was acknowledged outlives ${KILLS} kills`, async () => {
     const directory = await Deno.makeTempDir();
     /** Generation that was acknowledged last for a key; `undefined`: its delete was. */
     const facts = new Map<string, number | undefined>();

@@ -2,10 +2,9 @@ import assert from "node:assert/strict";
 import { type DenoKvStore, openDenoKv } from "../../src/adapters/deno_kv/deno_kv_store.ts";
 import { DamageError } from "../../src/errors.ts";
 import { byteStoreContract } from "../contract/byte_store.ts";
-import { granted, testContract } from "../contract/run.ts";
-import { canMount, checkFullDisk } from "./_small_disk.ts";
-
-const ignore = !granted("read", "write");
+import { testContract } from "../contract/run.ts";
+import { mounting, permissions, testNeeding } from "../needs.ts";
+import { checkFullDisk } from "./_small_disk.ts";
 
 testContract("deno kv", byteStoreContract, async () => {
   const directory = await Deno.makeTempDir();
@@ -14,7 +13,7 @@ testContract("deno kv", byteStoreContract, async () => {
     kv.close();
     await Deno.remove(directory, { recursive: true });
   });
-}, { ignore });
+}, [permissions]);
 
 function closing(store: DenoKvStore, close: () => Promise<void>): DenoKvStore {
   store[Symbol.asyncDispose] = close;
@@ -149,10 +148,7 @@ kvTest("two openers of one database may update and replace the same value", asyn
   assert.equal((await entriesAt(kv, "firn", "piece")).length, pieces);
 });
 
-Deno.test({
-  name: "deno kv: a full disk is a StoreFullError, and nothing is half visible",
-  ignore: !canMount,
-}, async () => {
+testNeeding(mounting)("deno kv: a full disk is a StoreFullError, and nothing is half visible", async () => {
   await checkFullDisk(async (directory) => {
     const kv = await Deno.openKv(`${directory}/kv`);
     return closing(openDenoKv(kv), () => Promise.resolve(kv.close()));

@@ -6,12 +6,13 @@ import type { ByteStore } from "../../src/castore/byte_store.ts";
 import { StoreBusyError } from "../../src/errors.ts";
 import { ODD_KEYS } from "../contract/_byte_store_samples.ts";
 import { byteStoreContract } from "../contract/byte_store.ts";
-import { granted, testContract } from "../contract/run.ts";
-import { canMount, checkFullDisk } from "./_small_disk.ts";
+import { testContract } from "../contract/run.ts";
+import { mounting, permissions, testNeeding } from "../needs.ts";
+import { checkFullDisk } from "./_small_disk.ts";
 
-const ignore = !granted("read", "write");
+const test = testNeeding(permissions);
 
-testContract("fs", byteStoreContract, openFresh, { ignore });
+testContract("fs", byteStoreContract, openFresh, [permissions]);
 
 /** An empty store whose directory goes when it is disposed of. */
 async function openFresh(): Promise<ByteStore> {
@@ -66,7 +67,7 @@ Deno.test("fs: names that no key gives stand for nothing", () => {
   }
 });
 
-Deno.test({ name: "fs: values are there when the directory is opened again", ignore }, async () => {
+test("fs: values are there when the directory is opened again", async () => {
   const directory = await Deno.makeTempDir();
   {
     await using store = await openFs(`${directory}/deep/down`);
@@ -83,8 +84,8 @@ Deno.test({ name: "fs: values are there when the directory is opened again", ign
   await Deno.remove(directory, { recursive: true });
 });
 
-Deno.test(
-  { name: "fs: temporaries left by a crash are removed, strange files are not listed", ignore },
+test(
+  "fs: temporaries left by a crash are removed, strange files are not listed",
   async () => {
     const directory = await Deno.makeTempDir();
     {
@@ -103,7 +104,7 @@ Deno.test(
   },
 );
 
-Deno.test({ name: "fs: one opener at a time, and a lock dies with its process", ignore }, async () => {
+test("fs: one opener at a time, and a lock dies with its process", async () => {
   const directory = await Deno.makeTempDir();
   const path = `${directory}/lock`;
   {
@@ -113,26 +114,21 @@ Deno.test({ name: "fs: one opener at a time, and a lock dies with its process", 
       (error) => error instanceof StoreBusyError && error.message.includes(path),
     );
   }
-  if (granted("run")) {
-    const program = `const f = await Deno.open(${JSON.stringify(path)}, { write: true });
+  const program = `const f = await Deno.open(${JSON.stringify(path)}, { write: true });
       await f.lock(true); console.log("locked"); setInterval(() => f, 1000);`;
-    const child = new Deno.Command(Deno.execPath(), { args: ["eval", program], stdout: "piped" }).spawn();
-    const reader = child.stdout.getReader();
-    await reader.read();
-    await assert.rejects(lockFile(path), StoreBusyError);
-    child.kill("SIGKILL");
-    await child.status;
-    await reader.cancel();
-  }
+  const child = new Deno.Command(Deno.execPath(), { args: ["eval", program], stdout: "piped" }).spawn();
+  const reader = child.stdout.getReader();
+  await reader.read();
+  await assert.rejects(lockFile(path), StoreBusyError);
+  child.kill("SIGKILL");
+  await child.status;
+  await reader.cancel();
   await (await lockFile(path))[Symbol.asyncDispose]();
   await (await openFs(directory))[Symbol.asyncDispose]();
   await Deno.remove(directory, { recursive: true });
 });
 
-Deno.test({
-  name: "fs: a full disk is a StoreFullError, and nothing of the refused is left",
-  ignore: !canMount,
-}, async () => {
+testNeeding(mounting)("fs: a full disk is a StoreFullError, and nothing of the refused is left", async () => {
   await checkFullDisk(
     (directory) => openFs(`${directory}/store`),
     async (directory) => assert.deepEqual(await Array.fromAsync(Deno.readDir(`${directory}/store/tmp`)), []),

@@ -4,9 +4,10 @@ import { DatabaseSync } from "node:sqlite";
 import { openSqliteIndex, type SqliteDatabase } from "../../src/adapters/sqlite/sqlite_index.ts";
 import { StoreFullError } from "../../src/errors.ts";
 import { packIndexContract } from "../contract/pack_index.ts";
-import { granted, testContract } from "../contract/run.ts";
+import { testContract } from "../contract/run.ts";
+import { permissions, testNeeding } from "../needs.ts";
 
-const ignore = !granted("read", "write");
+const test = testNeeding(permissions);
 
 testContract(
   "sqlite index",
@@ -25,9 +26,8 @@ async function withFile(test: (path: string) => Promise<void>): Promise<void> {
 
 const PLACE = { pack: "pack/a", small: true, offset: 1, length: 2 };
 
-Deno.test({
+test({
   name: "sqlite index: it is complete when it was closed complete, and not after a crash",
-  ignore,
   fn: () =>
     withFile(async (path) => {
       const open = () => openSqliteIndex(new DatabaseSync(path));
@@ -54,9 +54,8 @@ Deno.test({
     }),
 });
 
-Deno.test({
+test({
   name: "sqlite index: a file that is no database is refused",
-  ignore,
   fn: () =>
     withFile(async (path) => {
       await Deno.writeTextFile(path, "this is no database, and long enough to show it ".repeat(100));

@@ -12,7 +12,7 @@ import { indexOver, type PackIndex } from "../../src/combinators/pack_index.ts";
 import { openPacked } from "../../src/combinators/packed.ts";
 import { type Home, type Services, servicesOver } from "../../src/store/services.ts";
 import type { Backing } from "../contract/_castore_samples.ts";
-import { granted } from "../contract/run.ts";
+import { type Need, permissions } from "../needs.ts";
 
 /** A home, the services over it, and what the cases about damage need. */
 export interface TestHome extends Home, Services, Backing, AsyncDisposable {}
@@ -20,26 +20,25 @@ export interface TestHome extends Home, Services, Backing, AsyncDisposable {}
 /** A kind of home. */
 export interface HomeKind {
   readonly name: string;
-  /** Whether what it needs is not there. */
-  readonly ignore: boolean;
+  readonly needs: readonly Need[];
   open(): Promise<TestHome>;
 }
 
 /** Every kind of home. */
 export const HOMES: readonly HomeKind[] = [
-  { name: "memory", ignore: false, open: openMemoryHome },
+  { name: "memory", needs: [], open: openMemoryHome },
   {
     name: "packs in memory, index in memory",
-    ignore: false,
+    needs: [],
     open: () => openPackedHome(indexOver(openMemory())),
   },
   {
     name: "packs in memory, index in SQLite",
-    ignore: false,
+    needs: [],
     open: () => openPackedHome(openSqliteIndex(new DatabaseSync(":memory:"))),
   },
-  { name: "deno kv", ignore: !granted("read", "write"), open: openKvHome },
-  { name: "folder", ignore: !granted("read", "write"), open: openFolderHome },
+  { name: "deno kv", needs: [permissions], open: openKvHome },
+  { name: "folder", needs: [permissions], open: openFolderHome },
 ];
 
 function openMemoryHome(): Promise<TestHome> {

@@ -4,9 +4,9 @@ import { directoryDamageContract, directoryServiceContract } from "../contract/d
 import { testContract } from "../contract/run.ts";
 import { HOMES } from "./_homes.ts";
 
-for (const { name, ignore, open } of HOMES) {
-  testContract(`blobs over ${name}`, blobServiceContract, open, { ignore });
-  testContract(`blobs over ${name}`, blobDamageContract, open, { ignore });
-  testContract(`directories over ${name}`, directoryServiceContract, open, { ignore });
-  testContract(`directories over ${name}`, directoryDamageContract, open, { ignore });
+for (const { name, needs, open } of HOMES) {
+  testContract(`blobs over ${name}`, blobServiceContract, open, needs);
+  testContract(`blobs over ${name}`, blobDamageContract, open, needs);
+  testContract(`directories over ${name}`, directoryServiceContract, open, needs);
+  testContract(`directories over ${name}`, directoryDamageContract, open, needs);
 }

@@ -1,5 +1,6 @@
 // The command as a user runs it: exit codes, what is said where, and what variables do.
 import assert from "node:assert/strict";
+import { permissions, testNeeding } from "../needs.ts";
 import { FirnServer } from "../e2e/server.ts";
 import { assertTaken, fileNar, narFile, narInfo, narInfoName, pathOf, treeNar } from "../server/_site.ts";
 
@@ -30,7 +31,7 @@ async function assertMisused(args: string[], why: RegExp, env: Record<string, st
 
 /** Declares a test with a folder of its own. */
 function commandTest(title: string, body: (folder: string) => Promise<void>): void {
-  Deno.test({
+  testNeeding(permissions)({
     name: title,
     // The runtime keeps signal handlers of children for a moment longer than a test takes.
     sanitizeResources: false,

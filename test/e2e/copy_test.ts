@@ -3,6 +3,7 @@
  * travels twice, and what comes back is what was sent.
  */
 import assert from "node:assert/strict";
+import { tool } from "../needs.ts";
 import { hashPart } from "./cache_folder.ts";
 import { debianClosure, sampler } from "./closures.ts";
 import { nixTest, User } from "./nix.ts";
@@ -62,13 +63,19 @@ for (const name of ["old", "new"] as const) {
     });
   }
 
-  nixTest("nix copy of Debian packages: there and back in bounded memory", name, async (nix, folder) => {
-    const closure = await debianClosure(`${folder}/builder`, "git");
-    assert.ok(closure.paths.length >= 30, `${closure.paths.length} paths`);
-    await using server = await FirnServer.start(`${folder}/store`);
-    await new User(nix, `${folder}/pusher`).push(`${server.url}?compression=zstd`, closure.root);
-    await pull(new User(nix, `${folder}/puller`), server.url, closure, `${folder}/pulled`);
-    const { peak } = server.memory();
-    assert.ok(peak < 400 * 2 ** 20, `resident memory reached ${Math.round(peak / 2 ** 20)} MiB`);
-  });
+  nixTest(
+    "nix copy of Debian packages: there and back in bounded memory",
+    name,
+    async (nix, folder) => {
+      const closure = await debianClosure(`${folder}/builder`, "git");
+      assert.ok(closure.paths.length >= 30, `${closure.paths.length} paths`);
+      await using server = await FirnServer.start(`${folder}/store`);
+      await new User(nix, `${folder}/pusher`).push(`${server.url}?compression=zstd`, closure.root);
+      await pull(new User(nix, `${folder}/puller`), server.url, closure, `${folder}/pulled`);
+      const { peak } = server.memory();
+      assert.ok(peak < 400 * 2 ** 20, `resident memory reached ${Math.round(peak / 2 ** 20)} MiB`);
+    },
+    tool("git", "git"),
+    tool("dpkg-query", "dpkg"),
+  );
 }

@@ -3,10 +3,10 @@
  * commands for a user who has never used it before.
  *
  * Two versions are looked for: `nix` on PATH (`old`: 2.8 from Debian 12) and the one `install_nix.sh` unpacked (`new`;
- * FIRN_NEWER_NIX names another). Without one its tests are ignored, and say why in their names; where CI is set they
- * fail instead, so that nothing is skipped unseen.
+ * FIRN_NEWER_NIX names another).
  */
 import { dirname } from "node:path";
+import { type Need, permissions, permitted, testNeeding } from "../needs.ts";
 
 /** One version of nix. */
 export interface Nix {
@@ -33,12 +33,6 @@ const SETTINGS = [
   "fsync-metadata = false",
 ];
 
-/** Permissions that a bare `deno test` does not give; asking for one there would end the run. */
-const NEEDED = ["run", "read", "write", "env", "net"] as const;
-
-const allowed = NEEDED.every((name) => Deno.permissions.querySync({ name }).state === "granted");
-const continuousIntegration = allowed && Deno.env.get("CI") === "true";
-
 function find(name: Nix["name"], folder: string): Nix | undefined {
   try {
     const { stdout, success } = new Deno.Command(`${folder}nix`, { args: ["--version"] }).outputSync();
@@ -57,39 +51,34 @@ function newerFolder(): string {
 }
 
 const found: Record<Nix["name"], Nix | undefined> = {
-  old: allowed ? find("old", "") : undefined,
-  new: allowed ? find("new", newerFolder()) : undefined,
+  old: permitted ? find("old", "") : undefined,
+  new: permitted ? find("new", newerFolder()) : undefined,
 };
 
-/** Why tests with this nix cannot run here, or nothing. */
-function missing(name: Nix["name"]): string | undefined {
-  if (!allowed) return "needs deno test -A";
-  // Every test takes its paths from the machine's own store, which the nix on PATH fills.
-  if (!found.old) return "no nix on PATH";
-  if (!found[name]) return "no newer nix, test/e2e/install_nix.sh unpacks one";
-  return undefined;
+/** A version of nix that was found. Every test takes its paths from the machine's own store, which the old one fills. */
+function needOf(name: Nix["name"]): Need {
+  return () => {
+    if (!found.old) return permissions() ?? "needs nix, of the Debian package nix-bin";
+    return found[name] ? undefined : "needs a newer nix, run test/e2e/install_nix.sh";
+  };
 }
 
 /**
- * Declare a test that needs nix. Its name ends with the version, or with the reason why it is ignored.
- * The folder is empty, the test's own, and removed after it.
+ * Declare a test that needs nix, and whatever else it says. Its name ends with the version, or with the reason why it is
+ * ignored. The folder is empty, the test's own, and removed after it.
  */
 export function nixTest(
   title: string,
   name: Nix["name"],
   body: (nix: Nix, folder: string, context: Deno.TestContext) => Promise<void>,
+  ...needs: Need[]
 ): void {
-  const reason = missing(name);
   const nix = found[name];
-  const ignore = reason !== undefined && !continuousIntegration;
-  const remark = reason === undefined ? `nix ${nix!.version}` : ignore ? `ignored: ${reason}` : reason;
-  Deno.test({
-    name: `${title} (${remark})`,
-    ignore,
+  testNeeding(needOf(name), ...needs)({
+    name: nix ? `${title} (nix ${nix.version})` : title,
     // The runtime keeps signal handlers of children for a moment longer than a test takes.
     sanitizeResources: false,
     fn: async (context) => {
-      if (reason !== undefined) throw new Error(`Cannot run where CI is set: ${reason}`);
       const folder = await Deno.makeTempDir({ prefix: "firn-e2e-" });
       try {
         await body(nix!, folder, context);

@@ -5,6 +5,7 @@ import { type Bytes, concat } from "../../src/bytes/bytes.ts";
 import { collect } from "../../src/bytes/streams.ts";
 import { FormatError, LimitError } from "../../src/errors.ts";
 import type { CompressionName } from "../../src/store/codec.ts";
+import { brotli, bzip2, gzip, type Need, testNeeding, xz, zstd } from "../needs.ts";
 
 const ROUNDS = 1500;
 
@@ -14,25 +15,25 @@ const MOST_SECONDS = 20;
 /** Output is not taken beyond this; a few bytes changed can ask for much more. */
 const MOST_OUTPUT = 64 * 1024 * 1024;
 
-const TOOLS: Readonly<Record<Exclude<CompressionName, "none">, { package: string; commands: string[][] }>> = {
+const TOOLS: Readonly<Record<Exclude<CompressionName, "none">, { need: Need; commands: string[][] }>> = {
   xz: {
-    package: "xz-utils",
+    need: xz,
     commands: [["xz"], ["xz", "-0", "--check=crc32", "--block-size=700"], [
       "xz",
       "--x86",
       "--lzma2=preset=1",
     ]],
   },
-  zstd: { package: "zstd", commands: [["zstd"], ["zstd", "-19", "--no-check"], ["zstd", "-B1KiB"]] },
-  gzip: { package: "gzip", commands: [["gzip"], ["gzip", "-1"]] },
-  br: { package: "brotli", commands: [["brotli"], ["brotli", "-q", "1", "-w", "10"]] },
-  bzip2: { package: "bzip2", commands: [["bzip2"], ["bzip2", "-1"]] },
+  zstd: { need: zstd, commands: [["zstd"], ["zstd", "-19", "--no-check"], ["zstd", "-B1KiB"]] },
+  gzip: { need: gzip, commands: [["gzip"], ["gzip", "-1"]] },
+  br: { need: brotli, commands: [["brotli"], ["brotli", "-q", "1", "-w", "10"]] },
+  bzip2: { need: bzip2, commands: [["bzip2"], ["bzip2", "-1"]] },
 };
 
 const codecs = openCodecs();
 
 for (const name of Object.keys(TOOLS) as (keyof typeof TOOLS)[]) {
-  Deno.test(`damaged ${name} gives the errors of the format, or bytes`, async () => {
+  testNeeding(TOOLS[name].need)(`damaged ${name} gives the errors of the format, or bytes`, async () => {
     const seeds = await makeSeeds(name);
     const below = random(7);
     let read = 0, refused = 0;
@@ -66,20 +67,15 @@ const CONTENT = new TextEncoder().encode(
 async function makeSeeds(name: keyof typeof TOOLS): Promise<Bytes[]> {
   const seeds: Bytes[] = [];
   for (const [command, ...options] of TOOLS[name].commands) {
-    seeds.push(await pack(command, [...options, "-c"], TOOLS[name].package, CONTENT));
-    seeds.push(await pack(command, [...options, "-c"], TOOLS[name].package, CONTENT.subarray(0, 40)));
+    seeds.push(await pack(command, [...options, "-c"], CONTENT));
+    seeds.push(await pack(command, [...options, "-c"], CONTENT.subarray(0, 40)));
   }
   if (codecs.compresses.has(name)) seeds.push(await collect(codecs.compress(name, cut(CONTENT, 1000))));
   return seeds;
 }
 
-async function pack(command: string, args: string[], from: string, content: Bytes): Promise<Bytes> {
-  let child: Deno.ChildProcess;
-  try {
-    child = new Deno.Command(command, { args, stdin: "piped", stdout: "piped" }).spawn();
-  } catch (error) {
-    throw new Error(`Cannot run ${command}: install the package ${from}`, { cause: error });
-  }
+async function pack(command: string, args: string[], content: Bytes): Promise<Bytes> {
+  const child = new Deno.Command(command, { args, stdin: "piped", stdout: "piped" }).spawn();
   const output = child.output();
   const writer = child.stdin.getWriter();
   await writer.write(content);

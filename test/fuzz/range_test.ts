@@ -1,5 +1,6 @@
 // Range headers and URLs, damaged: no request to read may be answered with anything but the whole, a right part, or a refusal.
 import assert from "node:assert/strict";
+import { testNeeding, xz } from "../needs.ts";
 import { fileNar, narFile, narInfoName, noise, pathOf, Site, treeNar } from "../server/_site.ts";
 import { parseRange } from "../../src/server/ranges.ts";
 
@@ -97,7 +98,7 @@ const URL_PIECES = [
   ],
 ];
 
-Deno.test("any URL to read: found, refused or not found, and nothing fails", async () => {
+testNeeding(xz)("any URL to read: found, refused or not found, and nothing fails", async () => {
   const below = randomBelow(13);
   await using site = await Site.open("memory:");
   const [tree, file] = [pathOf("tree"), pathOf("file")];

@@ -3,13 +3,16 @@ import assert from "node:assert/strict";
 import { blake3 } from "../../src/hash/blake3.ts";
 import { subtreeValue } from "../../src/hash/blake3_tree.ts";
 import { cutPoint } from "../../src/hash/fastcdc.ts";
+import { permissions, testNeeding } from "../needs.ts";
 import { seededBytes } from "./_inputs.ts";
+
+const test = testNeeding(permissions);
 
 const BYTES = seededBytes(1_000_000, 31);
 const LENGTHS = [1, 1024, 5000, 131_073, 1_000_000];
 
 for (const without of ["simd", "compiling"]) {
-  Deno.test(`without ${without}`, async () => {
+  test(`without ${without}`, async () => {
     const worker = new Worker(new URL("_fallback_worker.ts", import.meta.url), { type: "module" });
     try {
       const { promise, resolve, reject } = Promise.withResolvers<unknown>();

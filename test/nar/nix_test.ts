@@ -1,11 +1,11 @@
 /** Real Nix on the other side: what it dumps is read and written again the same, what is written here it restores. */
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import { fromText } from "../../src/bytes/bytes.ts";
 import { type NarToken, readNar } from "../../src/nar/reader.ts";
+import { testNeeding, tool } from "../needs.ts";
 import { joined, parse, streamOf, write } from "./_nars.ts";
 
-const nixStore = spawnSync("nix-store", ["--version"]).status === 0;
+const test = testNeeding(tool("nix-store", "nix-bin"));
 
 async function run(command: string, args: string[]): Promise<Uint8Array<ArrayBuffer>> {
   const { success, stdout, stderr } = await new Deno.Command(command, { args }).output();
@@ -29,9 +29,8 @@ async function withFolder(body: (folder: string) => Promise<void>): Promise<void
   }
 }
 
-Deno.test({
+test({
   name: "trees of any shape, dumped by nix-store",
-  ignore: !nixStore,
   fn: () =>
     withFolder(async (folder) => {
       for (let seed = 1; seed <= 10; seed++) {
@@ -71,9 +70,8 @@ Deno.test({
     }),
 });
 
-Deno.test({
+test({
   name: "an archive written here is restored by nix-store",
-  ignore: !nixStore,
   fn: () =>
     withFolder(async (folder) => {
       const contents = new Uint8Array(100_003).fill(7);

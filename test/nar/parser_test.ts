@@ -4,7 +4,10 @@ import { type Bytes, concat, EMPTY, fromText } from "../../src/bytes/bytes.ts";
 import { toHex } from "../../src/bytes/hex.ts";
 import { FormatError, LimitError } from "../../src/errors.ts";
 import { NarParser, type NarToken } from "../../src/nar/reader.ts";
+import { permissions, testNeeding } from "../needs.ts";
 import { directory, entry, joined, nar, parse, pieces, vector, VECTORS, word } from "./_nars.ts";
+
+const test = testNeeding(permissions);
 
 const TARGET = fromText("/nix/store/somewhereelse");
 const END: NarToken = { type: "end" };
@@ -31,14 +34,14 @@ function refuses(bytes: Bytes, message: RegExp, error: typeof FormatError | type
   assert.throws(() => parse(pieces(bytes, 1)), check);
 }
 
-Deno.test("the vectors are what their names say", async () => {
+test("the vectors are what their names say", async () => {
   for (const [name, sha256] of Object.entries(VECTORS)) {
     const digest = await crypto.subtle.digest("SHA-256", vector(`${name}.nar`));
     assert.equal(toHex(new Uint8Array(digest)), sha256, name);
   }
 });
 
-Deno.test("the vectors hold the trees they were made of", () => {
+test("the vectors hold the trees they were made of", () => {
   const tokens = (name: string) => parse([vector(`${name}.nar`)]);
   const file = (executable: boolean, size: number): NarToken => ({
     type: "file",
@@ -56,7 +59,7 @@ Deno.test("the vectors hold the trees they were made of", () => {
   assert.deepEqual(tokens("complicated"), COMPLICATED);
 });
 
-Deno.test("files of 0 to 17 bytes, long and odd names and targets are read", () => {
+test("files of 0 to 17 bytes, long and odd names and targets are read", () => {
   const tokens = joined(parse([vector("tree.nar")]));
   const sizes = new Map<string, NarToken[]>();
   let longest = 0;
@@ -75,7 +78,7 @@ Deno.test("files of 0 to 17 bytes, long and odd names and targets are read", () 
   }
 });
 
-Deno.test("cut in two at any byte, or into pieces of any length, the tokens are the same", () => {
+test("cut in two at any byte, or into pieces of any length, the tokens are the same", () => {
   const complicated = vector("complicated.nar");
   for (let at = 0; at <= complicated.length; at++) {
     assert.deepEqual(parse([complicated.subarray(0, at), complicated.subarray(at)]), COMPLICATED, `at ${at}`);
@@ -87,7 +90,7 @@ Deno.test("cut in two at any byte, or into pieces of any length, the tokens are 
   }
 });
 
-Deno.test("empty pieces change nothing", () => {
+test("empty pieces change nothing", () => {
   const cut = [...pieces(vector("complicated.nar"), 5)].flatMap((piece) => [EMPTY, piece, EMPTY]);
   assert.deepEqual(parse(cut), COMPLICATED);
 });
@@ -107,7 +110,7 @@ Deno.test("contents are views of the piece fed; names and targets are copies", (
   assert.deepEqual(file.name, fromText("f"));
 });
 
-Deno.test("copies are copies of a piece whose slice is a view, too", async () => {
+test("copies are copies of a piece whose slice is a view, too", async () => {
   const { Buffer } = await import("node:buffer");
   const fed = Buffer.from(vector("symlink.nar"));
   const [token] = parse([fed as unknown as Bytes]);
@@ -115,7 +118,7 @@ Deno.test("copies are copies of a piece whose slice is a view, too", async () =>
   assert.deepEqual(token, { type: "symlink", name: EMPTY, target: TARGET });
 });
 
-Deno.test("finished only when the root has ended and nothing follows", () => {
+test("finished only when the root has ended and nothing follows", () => {
   const bytes = vector("emptydirectory.nar");
   const parser = new NarParser();
   for (const piece of pieces(bytes, 1)) {
@@ -131,7 +134,7 @@ Deno.test("finished only when the root has ended and nothing follows", () => {
   assert.equal(parser.finished, false);
 });
 
-Deno.test("a file ends only after its padding and closing were read", () => {
+test("a file ends only after its padding and closing were read", () => {
   const bytes = vector("onebyteregular.nar");
   for (let at = 97; at < bytes.length; at++) {
     const parser = new NarParser();
@@ -142,7 +145,7 @@ Deno.test("a file ends only after its padding and closing were read", () => {
   }
 });
 
-Deno.test("feeding before all was read is refused and harms nothing", () => {
+test("feeding before all was read is refused and harms nothing", () => {
   const parser = new NarParser();
   const bytes = vector("helloworld.nar");
   parser.feed(bytes);
@@ -160,7 +163,7 @@ Deno.test("an error is thrown again at each call", () => {
   assert.throws(() => parser.finish(), FormatError);
 });
 
-Deno.test("truncated at any byte", () => {
+test("truncated at any byte", () => {
   for (const name of Object.keys(VECTORS)) {
     const bytes = vector(`${name}.nar`);
     for (let at = 0; at < bytes.length; at++) {
@@ -172,7 +175,7 @@ Deno.test("truncated at any byte", () => {
   }
 });
 
-Deno.test("bytes after the end", () => {
+test("bytes after the end", () => {
   for (const name of Object.keys(VECTORS)) {
     const bytes = vector(`${name}.nar`);
     for (const tail of [new Uint8Array(1), word(")"), bytes]) {
@@ -183,7 +186,7 @@ Deno.test("bytes after the end", () => {
   }
 });
 
-Deno.test("any byte changed that is not part of a name, target, or contents", () => {
+test("any byte changed that is not part of a name, target, or contents", () => {
   const free: Record<string, string[]> = {
     complicated: [".keep", "aa", "keep", "/nix/store/somewhereelse"],
     onebyteexecutable: ["\x01"],
@@ -262,7 +265,7 @@ Deno.test("executable must be followed by the empty word, and stand before the c
   refuses(nar(...start, "contents", "", "executable", "", ")"), /something else than "\)"/);
 });
 
-Deno.test("padding that is not zero", () => {
+test("padding that is not zero", () => {
   const at = (bytes: Bytes, offset: number) => {
     const wrong = bytes.slice();
     assert.equal(wrong[offset], 0);

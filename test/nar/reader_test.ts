@@ -3,9 +3,12 @@ import assert from "node:assert/strict";
 import { type Bytes, concat, EMPTY } from "../../src/bytes/bytes.ts";
 import { FormatError, LimitError } from "../../src/errors.ts";
 import { type NarToken, readNar } from "../../src/nar/reader.ts";
+import { permissions, permitted, testNeeding } from "../needs.ts";
 import { directory, entry, joined, nar, parse, pieces, streamOf, vector, word } from "./_nars.ts";
 
-const TREE = vector("tree.nar");
+const test = testNeeding(permissions);
+
+const TREE = permitted ? vector("tree.nar") : EMPTY;
 
 async function all(tokens: AsyncIterable<NarToken>): Promise<NarToken[]> {
   const result: NarToken[] = [];
@@ -28,7 +31,7 @@ function iterableOf(bytes: Bytes, length: number) {
   return { iterable: generate(), left };
 }
 
-Deno.test("streams and iterables give the tokens of the parser", async () => {
+test("streams and iterables give the tokens of the parser", async () => {
   const want = joined(parse([TREE]));
   for (const length of [1, 100, 5000, TREE.length]) {
     assert.deepEqual(await all(readNar(streamOf(TREE, length).stream)), want);
@@ -36,7 +39,7 @@ Deno.test("streams and iterables give the tokens of the parser", async () => {
   }
 });
 
-Deno.test("the source is read only when a token needs it", async () => {
+test("the source is read only when a token needs it", async () => {
   const { stream, left } = streamOf(TREE, 100);
   const tokens = readNar(stream);
   assert.equal(left.pulled, 0);
@@ -46,7 +49,7 @@ Deno.test("the source is read only when a token needs it", async () => {
   assert.equal(left.pulled, 1);
 });
 
-Deno.test("break leaves the source", async () => {
+test("break leaves the source", async () => {
   const { stream, left } = streamOf(TREE, 100);
   for await (const _ of readNar(stream)) break;
   assert.ok(left.cancelled);
@@ -55,7 +58,7 @@ Deno.test("break leaves the source", async () => {
   assert.ok(other.left.returned);
 });
 
-Deno.test("leaving before the first token leaves the source, too", async () => {
+test("leaving before the first token leaves the source, too", async () => {
   const { stream, left } = streamOf(TREE, 100);
   const tokens = readNar(stream);
   await tokens.return();
@@ -90,7 +93,7 @@ Deno.test("a wrong archive cancels the source with the error", async () => {
   assert.ok(other.left.returned);
 });
 
-Deno.test("bytes after the end, in the same piece or the next, and missing ones are errors", async () => {
+test("bytes after the end, in the same piece or the next, and missing ones are errors", async () => {
   const bytes = vector("symlink.nar");
   for (const length of [8, bytes.length, 10_000]) {
     const { stream, left } = streamOf(concat([bytes, word("")]), length);
@@ -100,7 +103,7 @@ Deno.test("bytes after the end, in the same piece or the next, and missing ones 
   await assert.rejects(all(readNar(streamOf(bytes.subarray(0, 135), 50).stream)), /too early at byte 135$/);
 });
 
-Deno.test("what the source throws is thrown, and nothing after it", async () => {
+test("what the source throws is thrown, and nothing after it", async () => {
   const failing = new ReadableStream<Bytes>({
     start(controller) {
       controller.enqueue(TREE.subarray(0, 500));

@@ -2,7 +2,10 @@
 import assert from "node:assert/strict";
 import { concat, fromText } from "../../src/bytes/bytes.ts";
 import * as wire from "../../src/nar/wire.ts";
+import { permissions, testNeeding } from "../needs.ts";
 import { nar, vector } from "./_nars.ts";
+
+const test = testNeeding(permissions);
 
 Deno.test("fixed runs have the words of the grammar and the published lengths", () => {
   assert.deepEqual(concat([wire.NAR_START, wire.NODE_START]), nar("nix-archive-1", "(", "type"));
@@ -52,7 +55,7 @@ Deno.test("sizes are 64 bits, little-endian", () => {
   }
 });
 
-Deno.test("the pieces make the archive of a file, a symlink and a directory", () => {
+test("the pieces make the archive of a file, a symlink and a directory", () => {
   const buffer = new Uint8Array(1000);
   let at = wire.writeBytes(buffer, 0, wire.NAR_START);
   at = wire.writeFileStart(buffer, at, false, 12);

@@ -4,7 +4,10 @@ import { type Bytes, concat, EMPTY, fromText } from "../../src/bytes/bytes.ts";
 import { FormatError } from "../../src/errors.ts";
 import { type NarToken, readNar } from "../../src/nar/reader.ts";
 import { writeNar } from "../../src/nar/writer.ts";
+import { permissions, testNeeding } from "../needs.ts";
 import { collect, nar, parse, streamOf, vector, VECTORS, write } from "./_nars.ts";
+
+const test = testNeeding(permissions);
 
 const END: NarToken = { type: "end" };
 const ROOT: NarToken = { type: "directory", name: EMPTY };
@@ -22,7 +25,7 @@ const link = (name: string, target: string): NarToken => ({
   target: fromText(target),
 });
 
-Deno.test("every vector, read and written, is the same bytes", async () => {
+test("every vector, read and written, is the same bytes", async () => {
   for (const name of Object.keys(VECTORS)) {
     const bytes = vector(`${name}.nar`);
     for (const length of [7, 1000, bytes.length]) {
@@ -118,7 +121,7 @@ Deno.test("tokens are asked for only as the stream is read, and left when it is 
   assert.ok(left);
 });
 
-Deno.test("cancelling reaches the stream the tokens are read from, also one that is stalled", async () => {
+test("cancelling reaches the stream the tokens are read from, also one that is stalled", async () => {
   const { stream, left } = streamOf(vector("tree.nar"), 100);
   await writeNar(readNar(stream)).cancel();
   assert.ok(left.cancelled);
@@ -136,7 +139,7 @@ Deno.test("cancelling reaches the stream the tokens are read from, also one that
   assert.equal((await pending).done, true);
 });
 
-Deno.test("what the tokens throw is the stream's error", async () => {
+test("what the tokens throw is the stream's error", async () => {
   const bytes = vector("tree.nar");
   const cut = writeNar(readNar(streamOf(bytes.subarray(0, 5000), 100).stream));
   await assert.rejects(collect(cut), /Cannot read NAR: it ends too early at byte 5000/);

@@ -14,6 +14,7 @@ import type { NarToken } from "../../src/nar/parser.ts";
 import { writeNar } from "../../src/nar/writer.ts";
 import { createApp, type ServerOptions } from "../../src/server/app.ts";
 import { type Services, servicesOver } from "../../src/store/services.ts";
+import { type Need, permissions, testNeeding } from "../needs.ts";
 
 /** The homes every case runs on: all in memory, and the default one in a folder. */
 const HOMES = ["memory", "folder"] as const;
@@ -98,14 +99,15 @@ export class Site implements AsyncDisposable {
   }
 }
 
-/** Declares a test that runs once on each kind of home. */
+/** Declares a test that runs once on each kind of home, with a server of these options. */
 export function siteTest(
   title: string,
   body: (site: Site) => Promise<void>,
-  options: Partial<ServerOptions> = {},
+  { needs = [], ...options }: Partial<ServerOptions> & { needs?: readonly Need[] } = {},
 ): void {
   for (const kind of HOMES) {
-    Deno.test(`${title} (${kind})`, async () => {
+    const test = testNeeding(...(kind === "folder" ? [permissions] : []), ...needs);
+    test(`${title} (${kind})`, async () => {
       const folder = kind === "folder" ? await Deno.makeTempDir({ prefix: "firn-server-" }) : undefined;
       try {
         await using site = await Site.open(folder ?? "memory:", options);

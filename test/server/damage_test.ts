@@ -4,8 +4,11 @@ import assert from "node:assert/strict";
 import type { Bytes } from "../../src/bytes/bytes.ts";
 import { chunksOf } from "../../src/castore/chunking.ts";
 import { blake3 } from "../../src/hash/blake3.ts";
+import { permissions, testNeeding } from "../needs.ts";
 import { Listening } from "./_wire.ts";
 import { fileNar, narFile, narInfoName, noise, pathOf, Site, treeNar } from "./_site.ts";
+
+const test = testNeeding(permissions);
 
 const PATH = pathOf("damaged");
 
@@ -88,7 +91,7 @@ async function assertBreaks(
 
 const LONG = noise(3_000_000, 5);
 
-Deno.test("a damaged chunk of a long file breaks the download", async () => {
+test("a damaged chunk of a long file breaks the download", async () => {
   const nar = await fileNar(LONG);
   const at = 2_000_000;
   await damaged(nar, (folder) => flip(folder, LONG.slice(at, at + 64)), async (served) => {
@@ -110,7 +113,7 @@ Deno.test("a damaged chunk of a long file breaks the download", async () => {
   });
 });
 
-Deno.test("a damaged file breaks the download of the tree it is in, also of the compressed file", async () => {
+test("a damaged file breaks the download of the tree it is in, also of the compressed file", async () => {
   const nar = await treeNar({ a: noise(100_000, 6), b: noise(60_000, 7), c: "after" });
   const file = await narFile(nar, "zstd");
   await damaged(nar, (folder) => flip(folder, noise(60_000, 7).slice(0, 64), 40), async (served) => {
@@ -127,7 +130,7 @@ Deno.test("a damaged file breaks the download of the tree it is in, also of the 
   });
 });
 
-Deno.test("a damaged list of chunks breaks the download", async () => {
+test("a damaged list of chunks breaks the download", async () => {
   const nar = await fileNar(LONG);
   const [firstChunk] = chunksOf(LONG);
   await damaged(nar, (folder) => flip(folder, blake3(firstChunk)), async (served) => {
@@ -135,7 +138,7 @@ Deno.test("a damaged list of chunks breaks the download", async () => {
   });
 });
 
-Deno.test("a pack that is gone, and one that is cut short, break the download", async () => {
+test("a pack that is gone, and one that is cut short, break the download", async () => {
   const nar = await treeNar({ a: noise(100_000, 8), long: LONG });
   const packs = async (folder: string) =>
     (await filesBelow(`${folder}/bytes`)).filter((path) => !/lock$/.test(path));
@@ -152,7 +155,7 @@ Deno.test("a pack that is gone, and one that is cut short, break the download", 
   }, async (served) => await assertBreaks(served, nar, /Cannot (read|find|render)/));
 });
 
-Deno.test("a damaged Directory: nothing below it is served, and it is said why", async () => {
+test("a damaged Directory: nothing below it is served, and it is said why", async () => {
   const names = Array.from({ length: 3000 }, (_, i) => `file-number-${String(i).padStart(5, "0")}`);
   const nar = await treeNar(Object.fromEntries(names.map((name) => [name, ""])));
   const harm = (folder: string) => flip(folder, new TextEncoder().encode("file-number-01234"), 14);

@@ -1,5 +1,6 @@
-// A disk that fills up, for real: a small file system in memory, which only root can mount. Without that these tests fail.
+// A disk that fills up, for real: a small file system in memory, which only root can mount.
 import assert from "node:assert/strict";
+import { mounting, type Need, testNeeding, xz } from "../needs.ts";
 import { FirnServer } from "../e2e/server.ts";
 import {
   assertRefused,
@@ -18,13 +19,18 @@ const MIB = 1024 * 1024;
 async function run(command: string, ...args: string[]): Promise<void> {
   const { success, stderr } = await new Deno.Command(command, { args }).output();
   if (!success) {
-    throw new Error(`Cannot ${command} a small disk (root can): ${new TextDecoder().decode(stderr)}`);
+    throw new Error(`Cannot ${command} a small disk: ${new TextDecoder().decode(stderr)}`);
   }
 }
 
 /** Declares a test with a disk of so many MiB for its store. */
-function diskTest(title: string, size: number, body: (disk: string) => Promise<void>): void {
-  Deno.test({
+function diskTest(
+  title: string,
+  size: number,
+  body: (disk: string) => Promise<void>,
+  ...needs: Need[]
+): void {
+  testNeeding(mounting, ...needs)({
     name: title,
     // The runtime keeps signal handlers of children for a moment longer than a test takes.
     sanitizeResources: false,
@@ -155,6 +161,7 @@ diskTest(
     }
     assert.equal(await server.stop(), 0);
   },
+  xz,
 );
 
 diskTest("many uploads at once on a disk that fills up: each is whole or refused", 32, async (disk) => {

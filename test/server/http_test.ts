@@ -5,6 +5,7 @@ import { toNixBase32 } from "../../src/bytes/nixbase32.ts";
 import { parsePublicKey, parseSecretKey, parseSignature, verify } from "../../src/nix/signature.ts";
 import { fingerprint } from "../../src/nix/fingerprint.ts";
 import { parseNarInfo } from "../../src/nix/nar_info.ts";
+import { bzip2, xz } from "../needs.ts";
 import {
   assertRefused,
   assertTaken,
@@ -69,7 +70,7 @@ siteTest("HEAD answers with the headers of GET, and no body", async (site) => {
     const length = get.headers.get("content-length");
     if (length !== null) assert.equal(Number(length), body.length, path);
   }
-});
+}, { needs: [xz] });
 
 siteTest("every stored thing has an exact Content-Length, and no NAR a Content-Encoding", async (site) => {
   for (const path of await filled(site)) {
@@ -83,7 +84,7 @@ siteTest("every stored thing has an exact Content-Length, and no NAR a Content-E
       assert.equal(answer.headers.get("content-type"), "application/x-nix-nar");
     }
   }
-});
+}, { needs: [xz] });
 
 siteTest(
   "a file uploaded in bzip2 is known by name, and says where to look when it is asked for",
@@ -92,6 +93,7 @@ siteTest(
     assert.equal((await site.send("HEAD", file.url)).status, 200);
     await assertRefused(await site.get(file.url), 404, /not in bzip2: ask for the narinfo again/);
   },
+  { needs: [bzip2] },
 );
 
 siteTest("paths that are nothing are 404, in a line of text", async (site) => {
@@ -130,7 +132,7 @@ siteTest("paths that are nothing are 404, in a line of text", async (site) => {
     assert.equal(head.status, 404, path);
     assert.equal((await head.bytes()).length, 0);
   }
-});
+}, { needs: [xz] });
 
 siteTest(
   "a NAR URL whose node is broken is refused, and one of contents that are not here is 404",
@@ -169,6 +171,7 @@ siteTest(
     assert.equal(unsized.status, 200);
     await unsized.bytes();
   },
+  { needs: [xz] },
 );
 
 siteTest("a NAR URL written with percent signs is the same URL", async (site) => {
@@ -179,7 +182,7 @@ siteTest("a NAR URL written with percent signs is the same URL", async (site) =>
     assert.equal(answer.status, 200, `${answer.status} for ${spelt}`);
     assert.deepEqual(await answer.bytes(), whole);
   }
-});
+}, { needs: [xz] });
 
 siteTest(
   "a NAR URL whose file has another size than its node says is refused before any byte",
@@ -227,7 +230,7 @@ siteTest("methods that are not allowed are 405 and say which are", async (site) 
     await answer.body?.cancel();
   }
   assert.ok(await site.services.pathInfos.get(HASH));
-});
+}, { needs: [xz] });
 
 siteTest("reads are open to pages of every origin, errors too", async (site) => {
   const paths = await filled(site);
@@ -249,7 +252,7 @@ siteTest("reads are open to pages of every origin, errors too", async (site) => 
   }
   const refused = await site.send("DELETE", "nix-cache-info", { headers: origin });
   assert.equal(refused.headers.get("access-control-allow-origin"), "*");
-});
+}, { needs: [xz] });
 
 siteTest("a preflight allows reading with ranges, and no writing", async (site) => {
   for (const path of ["nix-cache-info", `${HASH}.narinfo`, "nar/snix-castore/AAAA", "nothing"]) {
@@ -336,4 +339,4 @@ siteTest("a secret key signs every narinfo that is served, and none that is stor
   assert.deepEqual(commands.map(([, command]) => command.replaceAll("&#39;", "'")), [
     `nix copy --option trusted-public-keys '${key}' --from http://firn.test /nix/store/…`,
   ]);
-}, { secretKeys: [secretKey] });
+}, { secretKeys: [secretKey], needs: [xz] });

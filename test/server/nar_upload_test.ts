@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { type Bytes, concat, fromText } from "../../src/bytes/bytes.ts";
 import { directory, entry, nar, word } from "../nar/_nars.ts";
+import { bzip2, xz } from "../needs.ts";
 import {
   assertRefused,
   assertTaken,
@@ -77,7 +78,7 @@ siteTest("a compressed NAR with bytes after its end is refused, inside and outsi
       await site.assertNoFile(url);
     }
   }
-});
+}, { needs: [xz, bzip2] });
 
 siteTest("a truncated compressed NAR is refused, wherever it ends", async (site) => {
   const whole = await fileNar(noise(100_000));
@@ -90,7 +91,7 @@ siteTest("a truncated compressed NAR is refused, wherever it ends", async (site)
       await site.assertNoFile(cutUrl);
     }
   }
-});
+}, { needs: [xz, bzip2] });
 
 siteTest("names out of order, twice, and unlawful are refused", async (site) => {
   const cases: [string, Bytes, RegExp][] = [
@@ -143,7 +144,7 @@ siteTest("a file whose name is not the hash of its bytes is refused", async (sit
     await site.assertNoFile(url);
     await site.assertNoFile(file.url);
   }
-});
+}, { needs: [xz, bzip2] });
 
 siteTest("file names that are no hash are refused", async (site) => {
   const nar = await fileNar("anything");
@@ -198,7 +199,7 @@ siteTest("bytes tell the compression, whatever suffix the name has", async (site
     await site.publish(path, file);
     assert.equal((await site.send("HEAD", file.url)).status, 200);
   }
-});
+}, { needs: [xz, bzip2] });
 
 siteTest("a NAR over the bound is refused, compressed or not", async (site) => {
   const nar = await fileNar(new Uint8Array(3_000_000));
@@ -213,7 +214,7 @@ siteTest("a NAR over the bound is refused, compressed or not", async (site) => {
   }
   const fits = await narFile(await fileNar(new Uint8Array(1_999_000)), "zstd");
   await assertTaken(await site.put(fits.url, fits.bytes));
-}, { maxNarSize: 2_000_000 });
+}, { maxNarSize: 2_000_000, needs: [xz, bzip2] });
 
 siteTest("a bomb that is no NAR is refused at its first bytes", async (site) => {
   const MEMBER = 16 * 1024 * 1024;
@@ -228,7 +229,7 @@ siteTest("a bomb that is no NAR is refused at its first bytes", async (site) => 
     assert.ok(took < 2000, `${compression}: refused after ${Math.round(took)} ms`);
     await site.assertNoFile(url);
   }
-});
+}, { needs: [xz] });
 
 siteTest("nesting without end is refused", async (site) => {
   const open = concat([
@@ -246,4 +247,4 @@ siteTest("the same NAR twice, and in every compression, is one NAR", async (site
   const path = pathOf("same");
   const file = await narFile(nar, "xz");
   await assertTaken(await site.put(narInfoName(path), narInfo(path, file)));
-});
+}, { needs: [xz, bzip2] });

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { gzipSync } from "node:zlib";
 import { concat, fromText } from "../../src/bytes/bytes.ts";
 import { toBase64 } from "../../src/bytes/base64.ts";
+import { bzip2, xz } from "../needs.ts";
 import {
   assertRefused,
   assertTaken,
@@ -79,7 +80,7 @@ siteTest("a narinfo with one false claim is refused, and named; the true one is 
   }
   await assertTaken(await site.put(narInfoName(PATH), narInfo(PATH, file)));
   assert.equal((await site.get(narInfoName(PATH))).status, 200);
-});
+}, { needs: [xz] });
 
 siteTest("the NarHash of another NAR that is here is refused", async (site) => {
   const file = await uploaded(site);
@@ -90,7 +91,7 @@ siteTest("the NarHash of another NAR that is here is refused", async (site) => {
     400,
     /^Cannot accept NarHash sha256:\w+: the bytes give sha256:\w+/,
   );
-});
+}, { needs: [xz] });
 
 siteTest("a URL of this store's own kind is taken, and of another NAR refused", async (site) => {
   const [one, two] = [pathOf("one"), pathOf("two")];
@@ -108,7 +109,7 @@ siteTest("a URL of this store's own kind is taken, and of another NAR refused", 
     400,
     /^Cannot accept URL nar\/snix-castore\/\S+: it is of another NAR/,
   );
-});
+}, { needs: [xz] });
 
 siteTest("text that is no narinfo is refused", async (site) => {
   const file = await uploaded(site);
@@ -133,7 +134,7 @@ siteTest("text that is no narinfo is refused", async (site) => {
   ];
   for (const [body, why] of cases) await assertNarInfoRefused(site, body, 400, why);
   await assertTaken(await site.put(narInfoName(PATH), right));
-});
+}, { needs: [xz] });
 
 siteTest("a narinfo over 2 MiB is refused, also one that is so when it is decompressed", async (site) => {
   const file = await uploaded(site);
@@ -151,7 +152,7 @@ siteTest("a narinfo over 2 MiB is refused, also one that is so when it is decomp
   const answer = await site.put(narInfoName(PATH), bomb, { "content-encoding": "gzip" });
   await assertRefused(answer, 413, /over 2097152 bytes/);
   assert.ok(performance.now() - started < 2000, "refused without decompressing 4 GiB");
-});
+}, { needs: [xz] });
 
 siteTest("a narinfo in any Content-Encoding that is known is taken", async (site) => {
   const file = await uploaded(site);
@@ -177,7 +178,7 @@ siteTest("a narinfo in any Content-Encoding that is known is taken", async (site
     await assertRefused(answer, 400, /^Cannot decompress/);
     await site.assertNoPath(PATH);
   }
-});
+}, { needs: [xz, bzip2] });
 
 siteTest("a narinfo before its NAR is refused, and taken after it", async (site) => {
   const file = await narFile(await treeNar({ a: "b" }), "zstd");
@@ -200,7 +201,7 @@ siteTest("a narinfo under a name that is no hash part is refused", async (site) 
     await assertRefused(await site.put(`${name}.narinfo`, narInfo(PATH, file)), 404, /404 Not Found/);
   }
   await site.assertNoPath(PATH);
-});
+}, { needs: [xz] });
 
 siteTest("a path may refer to itself, and to paths that are here", async (site) => {
   const other = pathOf("other");
@@ -209,7 +210,7 @@ siteTest("a path may refer to itself, and to paths that are here", async (site) 
   await site.publish(PATH, file, { References: `${other} ${PATH}` });
   const info = await site.services.pathInfos.get(PATH.slice(0, 32));
   assert.deepEqual(info!.unclaimedReferences, []);
-});
+}, { needs: [xz] });
 
 siteTest("a reference the contents have and the narinfo has not is noted with the path", async (site) => {
   const [here, absent] = [pathOf("here"), pathOf("absent")];
@@ -221,7 +222,7 @@ siteTest("a reference the contents have and the narinfo has not is noted with th
   const line = site.log.find((line) => line.startsWith(`published /nix/store/${PATH} `));
   assert.match(line!, /contents mention 2 paths that References does not list/);
   assert.ok(line!.includes(absent.slice(0, 32)) && line!.includes(here.slice(0, 32)));
-});
+}, { needs: [xz] });
 
 siteTest("under strict, it is refused", async (site) => {
   const absent = pathOf("absent");
@@ -234,7 +235,7 @@ siteTest("under strict, it is refused", async (site) => {
   );
   await site.publish(absent, await narFile(await fileNar("absent no more")));
   await assertTaken(await site.put(narInfoName(PATH), narInfo(PATH, file, { References: absent })));
-}, { strictReferences: true });
+}, { strictReferences: true, needs: [xz] });
 
 siteTest(
   "under strict, contents that are nothing but references are refused, and noted otherwise",
@@ -266,7 +267,7 @@ siteTest("a narinfo put again adds its signatures, each once", async (site) => {
     await assertTaken(await site.put(narInfoName(PATH), narInfo(PATH, file, { Sig: sent })));
     assert.deepEqual(await served(), lines(...expected));
   }
-});
+}, { needs: [xz] });
 
 siteTest("signatures put at the same time are all kept", async (site) => {
   const file = await uploaded(site);
@@ -277,7 +278,7 @@ siteTest("signatures put at the same time are all kept", async (site) => {
   for (const answer of answers) await assertTaken(answer);
   const served = (await (await site.get(narInfoName(PATH))).text()).match(/^Sig: .*$/gm);
   assert.deepEqual(served!.sort(), signatures.map((one) => `Sig: ${one}`).sort());
-});
+}, { needs: [xz] });
 
 siteTest("a narinfo put again may change nothing else", async (site) => {
   const [one, two] = [pathOf("one"), pathOf("two")];
@@ -317,4 +318,4 @@ siteTest("a narinfo put again may change nothing else", async (site) => {
   const again = await site.putNar(await narFile(file.nar, "gzip"));
   await assertTaken(await site.put(narInfoName(PATH), narInfo(PATH, again, right)));
   assert.equal(await (await site.get(narInfoName(PATH))).text(), before);
-});
+}, { needs: [xz] });

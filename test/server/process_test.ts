@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import * as zlib from "node:zlib";
 import { type Bytes, concat } from "../../src/bytes/bytes.ts";
+import { type Need, permissions, testNeeding, xz } from "../needs.ts";
 import { FirnServer, pause } from "../e2e/server.ts";
 import { RawRequest, until } from "./_wire.ts";
 import {
@@ -21,8 +22,8 @@ const MIB = 1024 * 1024;
 const PATH = pathOf("process");
 
 /** Declares a test with a store in a folder of its own. */
-function processTest(title: string, body: (store: string) => Promise<void>): void {
-  Deno.test({
+function processTest(title: string, body: (store: string) => Promise<void>, ...needs: Need[]): void {
+  testNeeding(permissions, ...needs)({
     name: title,
     // The runtime keeps signal handlers of children for a moment longer than a test takes.
     sanitizeResources: false,
@@ -130,7 +131,7 @@ processTest("two clients upload one closure at once", async (store) => {
   for (const [path, file] of files) {
     assert.ok(Buffer.compare(await narOfPath(server, path), file.nar) === 0, path);
   }
-});
+}, xz);
 
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
   processTest(`${signal} during an upload: it is finished, and the server exits 0`, async (store) => {
@@ -212,7 +213,7 @@ processTest("a second instance on the same store says so and exits; the first go
   assert.equal(await server.stop(), 0);
   await using next = await FirnServer.start(store);
   assert.equal(await statusOf(next, "GET", narInfoName(PATH)), 200);
-});
+}, xz);
 
 processTest("a server that was killed leaves no lock behind", async (store) => {
   const first = await FirnServer.start(store);
@@ -259,7 +260,7 @@ processTest("the index is lost: it is made anew, and all is there", async (store
   await lose();
   await (await FirnServer.start(store)).kill();
   await check();
-});
+}, xz);
 
 processTest("a store that another format wrote is not touched", async (store) => {
   await Deno.mkdir(store, { recursive: true });
@@ -282,4 +283,4 @@ processTest("the log has one line for each thing that happened", async (store) =
   assert.match(lines[0], /received \w{52}\.nar\.xz \(\d+ bytes, xz\) in \d+ ms$/);
   assert.match(lines[1], /published \/nix\/store\/\S+-process \(120 bytes\)$/);
   assert.match(lines[2], /refused PUT \/nar\/0{52}\.nar: 400 Cannot take the upload: it is neither a NAR/);
-});
+}, xz);

@@ -7,6 +7,7 @@ import { narLayout } from "../../src/store/nar_layout.ts";
 import { parseRange } from "../../src/server/ranges.ts";
 import { renderNar } from "../../src/store/render_nar.ts";
 import { parseNarUrl } from "../../src/store/nar_url.ts";
+import { xz } from "../needs.ts";
 import { narFile, narInfoName, noise, pathOf, type Site, siteTest, treeNar } from "./_site.ts";
 
 const PATH = pathOf("ranges");
@@ -172,7 +173,7 @@ siteTest("a file that was compressed promises no ranges and gives none", async (
     assert.equal(answer.headers.get("etag"), null);
     await answer.body!.cancel();
   }
-});
+}, { needs: [xz] });
 
 siteTest(
   "what was fetched is asked for again by ETag: 304, or a range only of the same thing",
@@ -220,7 +221,7 @@ siteTest("equal contents have equal ETags, others have others", async (site) => 
   };
   assert.equal(await tag("one", "same"), await tag("two", "same"));
   assert.notEqual(await tag("one", "same"), await tag("three", "other"));
-});
+}, { needs: [xz] });
 
 siteTest("a range reads what it needs, not what comes before it", async (site) => {
   const url = await published(site);

@@ -1,6 +1,7 @@
 // What lies beside NARs and narinfos: logs, realisations, debug information, listings.
 import assert from "node:assert/strict";
 import { type Bytes, concat, fromText } from "../../src/bytes/bytes.ts";
+import { bzip2, xz } from "../needs.ts";
 import {
   assertRefused,
   assertTaken,
@@ -37,7 +38,7 @@ siteTest("a log is served as it was sent, with its Content-Encoding", async (sit
       assert.deepEqual(got, method === "GET" ? body : new Uint8Array(0));
     }
   }
-});
+}, { needs: [xz, bzip2] });
 
 siteTest("a log of several chunks, an empty one, and one put again", async (site) => {
   for (const bytes of [noise(3_000_000), new Uint8Array(0), fromText("short")]) {
@@ -173,7 +174,7 @@ siteTest("a listing is worked out from what is stored, not from what was sent", 
   assert.deepEqual(nar.slice(narOffset, narOffset + 10), fromText("#!/bin/sh\n"));
   assert.deepEqual(root.entries.dir.entries.link, { type: "symlink", target: "../a.sh" });
   assert.equal(root.entries.dir.entries.empty.size, 0);
-});
+}, { needs: [xz] });
 
 siteTest("a listing of names that are not UTF-8 is refused, and their NAR is served", async (site) => {
   const latin = Uint8Array.of(0x63, 0x61, 0x66, 0xe9);

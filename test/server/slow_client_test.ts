@@ -1,6 +1,7 @@
 // Clients that stall, dawdle, and go away.
 import assert from "node:assert/strict";
 import { fromText } from "../../src/bytes/bytes.ts";
+import { bzip2, permissions, xz } from "../needs.ts";
 import { Listening, RawRequest, until } from "./_wire.ts";
 import { assertTaken, fileNar, narFile, narInfo, narInfoName, noise, pathOf, siteTest } from "./_site.ts";
 
@@ -31,7 +32,7 @@ siteTest(
     const { bytes, url } = await narFile(nar, "xz");
     await assertTaken(await fetch(`${listening.url}/${url}`, { method: "PUT", body: bytes }));
   },
-  { stallMs: STALL_MS },
+  { stallMs: STALL_MS, needs: [xz, bzip2] },
 );
 
 siteTest("a client that stalls in a narinfo, or in a side file, is refused", async (site) => {
@@ -50,7 +51,7 @@ siteTest("a client that stalls in a narinfo, or in a side file, is refused", asy
     assert.equal((await request.response()).status, 408, name);
   }));
   await site.assertNoPath(PATH);
-}, { stallMs: STALL_MS });
+}, { stallMs: STALL_MS, needs: [permissions] });
 
 siteTest("a client that is slow, but steady, is served", async (site) => {
   await using listening = new Listening(site);
@@ -63,7 +64,7 @@ siteTest("a client that is slow, but steady, is served", async (site) => {
   }
   const { status, body } = await request.response();
   assert.equal(status, 200, body);
-}, { stallMs: STALL_MS });
+}, { stallMs: STALL_MS, needs: [xz] });
 
 siteTest("a client that goes away in the middle of an upload leaves nothing", async (site) => {
   await using listening = new Listening(site);
@@ -88,7 +89,7 @@ siteTest("a client that goes away in the middle of an upload leaves nothing", as
   const { bytes, url } = await narFile(nar, "none");
   await assertTaken(await fetch(`${listening.url}/${url}`, { method: "PUT", body: bytes }));
   assert.deepEqual(await (await fetch(`${listening.url}/${url}`)).bytes(), bytes);
-});
+}, { needs: [xz, bzip2] });
 
 siteTest("a client that goes away in the middle of a download disturbs nobody", async (site) => {
   await using listening = new Listening(site);
@@ -101,7 +102,7 @@ siteTest("a client that goes away in the middle of a download disturbs nobody", 
   }
   const whole = await fetch(`${listening.url}/${file.url}`);
   assert.ok(Buffer.compare(await whole.bytes(), file.nar) === 0);
-});
+}, { needs: [permissions] });
 
 siteTest("many clients at once upload one path, and all are told that it is taken", async (site) => {
   await using listening = new Listening(site);
@@ -117,4 +118,4 @@ siteTest("many clients at once upload one path, and all are told that it is take
   const text = await (await fetch(`${listening.url}/${narInfoName(PATH)}`)).text();
   const served = await fetch(`${listening.url}/${/^URL: (.*)$/m.exec(text)![1]}`);
   assert.ok(Buffer.compare(await served.bytes(), nar) === 0);
-});
+}, { needs: [xz] });

@@ -11,7 +11,10 @@ import { sameBytes } from "../bytes/_same_bytes.ts";
 import { pattern } from "../contract/_byte_store_samples.ts";
 import { A, BLOBS, COMPLICATED, COMPLICATED_SNIX } from "../contract/_castore_samples.ts";
 import { vector, VECTORS } from "../nar/_nars.ts";
+import { permissions, testNeeding } from "../needs.ts";
 import { deepNar, ingest, narOf, openStore, randomTree, render, reusing } from "./_trees.ts";
+
+const test = testNeeding(permissions);
 
 const HELLO = BLOBS[1].digest;
 const ONE = BLOBS[3].digest;
@@ -40,7 +43,7 @@ function both(node: Node): Record<SizeRule, Node> {
 }
 
 for (const [name, nodes] of Object.entries(ROOTS)) {
-  Deno.test(`ingest: ${name}.nar gives the node of other implementations, and the archive again`, async () => {
+  test(`ingest: ${name}.nar gives the node of other implementations, and the archive again`, async () => {
     const nar = vector(`${name}.nar`);
     for (const sizes of ["documented", "snix"] as const) {
       const store = openStore();
@@ -56,7 +59,7 @@ for (const [name, nodes] of Object.entries(ROOTS)) {
   });
 }
 
-Deno.test("ingest: every archive in pieces of every length, in memory that is used again", async () => {
+test("ingest: every archive in pieces of every length, in memory that is used again", async () => {
   for (const name of Object.keys(VECTORS)) {
     const nar = vector(`${name}.nar`);
     const want = await ingest(openStore(), nar);
@@ -70,7 +73,7 @@ Deno.test("ingest: every archive in pieces of every length, in memory that is us
   }
 });
 
-Deno.test("ingest: an archive cut in two anywhere", async () => {
+test("ingest: an archive cut in two anywhere", async () => {
   const nar = vector("complicated.nar");
   for (let at = 0; at <= nar.length; at++) {
     const store = openStore();
@@ -79,7 +82,7 @@ Deno.test("ingest: an archive cut in two anywhere", async () => {
   }
 });
 
-Deno.test("ingest: any source will do", async () => {
+test("ingest: any source will do", async () => {
   const nar = vector("complicated.nar");
   const stream = new Response(nar).body!;
   for (const source of [[nar], stream, reusing(nar, () => 10)]) {
@@ -129,7 +132,7 @@ Deno.test("ingest: references are found, across pieces too", async () => {
   }
 });
 
-Deno.test("ingest: progress is told once a piece, in bytes of the archive", async () => {
+test("ingest: progress is told once a piece, in bytes of the archive", async () => {
   const nar = vector("complicated.nar");
   const told: number[] = [];
   const source = reusing(nar, () => 100);
@@ -137,7 +140,7 @@ Deno.test("ingest: progress is told once a piece, in bytes of the archive", asyn
   assert.deepEqual(told, [100, 200, 300, 400, 500, 600, 700, 800, 840]);
 });
 
-Deno.test("ingest: what is not strictly one archive is a FormatError", async () => {
+test("ingest: what is not strictly one archive is a FormatError", async () => {
   const nar = vector("complicated.nar");
   const damaged = nar.slice();
   damaged[100] ^= 1;
@@ -147,7 +150,7 @@ Deno.test("ingest: what is not strictly one archive is a FormatError", async () 
   await assert.rejects(ingestNar([nar, fromHex("00")], openStore().options), FormatError);
 });
 
-Deno.test("ingest: limits on length, depth and entries", async () => {
+test("ingest: limits on length, depth and entries", async () => {
   const nar = vector("complicated.nar");
   const options = openStore().options;
   assert.equal((await ingestNar([nar], { ...options, maxNarSize: 840 })).narSize, 840);

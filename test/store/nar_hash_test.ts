@@ -12,7 +12,10 @@ import { hashFile, hashNar, hashNarModulo, ModuloHasher } from "../../src/store/
 import { pattern } from "../contract/_byte_store_samples.ts";
 import { BLOBS } from "../contract/_castore_samples.ts";
 import { vector } from "../nar/_nars.ts";
+import { permissions, testNeeding } from "../needs.ts";
 import { ingest, narOf, openStore, type Tree } from "./_trees.ts";
+
+const test = testNeeding(permissions);
 
 const HASH_PART = "00bgd045z0d4icpbc2yyz4gx48ak44la";
 
@@ -32,7 +35,7 @@ const DIGESTS: [string, HashName, string][] = [
   ],
 ];
 
-Deno.test("hashNar: the digests of other implementations", async () => {
+test("hashNar: the digests of other implementations", async () => {
   for (const [name, algorithm, want] of DIGESTS) {
     const nar = vector(`${name}.nar`);
     const store = openStore();

@@ -10,7 +10,10 @@ import { sameBytes } from "../bytes/_same_bytes.ts";
 import { pattern } from "../contract/_byte_store_samples.ts";
 import { EMPTY_DIGEST, file, folder, symlink } from "../contract/_castore_samples.ts";
 import { vector, VECTORS } from "../nar/_nars.ts";
+import { permissions, testNeeding } from "../needs.ts";
 import { deepNar, ingest, narOf, numbers, openStore, randomTree, type TestStore } from "./_trees.ts";
+
+const test = testNeeding(permissions);
 
 async function layoutOf(nar: Bytes): Promise<{ layout: NarLayout; store: TestStore; node: Node }> {
   const store = openStore();
@@ -35,7 +38,7 @@ function bytesOf(layout: NarLayout, blobs: Map<string, Bytes>, start?: number, e
   return concat(parts);
 }
 
-Deno.test("layout: the length and all bytes of every archive", async () => {
+test("layout: the length and all bytes of every archive", async () => {
   for (const name of Object.keys(VECTORS)) {
     const nar = vector(`${name}.nar`);
     const { layout, store } = await layoutOf(nar);
@@ -44,7 +47,7 @@ Deno.test("layout: the length and all bytes of every archive", async () => {
   }
 });
 
-Deno.test("layout: every stretch of the complicated archive", async () => {
+test("layout: every stretch of the complicated archive", async () => {
   const nar = vector("complicated.nar");
   const { layout, store } = await layoutOf(nar);
   const blobs = await blobsOf(store);
@@ -90,7 +93,7 @@ Deno.test("layout: blobs are named, not read, and those of no bytes are left out
   assert.deepEqual(part.map((segment) => segment.type === "blob" && segment.end - segment.start), [10]);
 });
 
-Deno.test("layout: the listing Nix made", async () => {
+test("layout: the listing Nix made", async () => {
   const { layout } = await layoutOf(vector("listed.nar"));
   assert.equal([...layout.listing()].join(""), toText(vector("listed.ls")));
 });
@@ -114,7 +117,7 @@ Deno.test("layout: a listing says where in the archive each file's contents are"
   }
 });
 
-Deno.test("layout: a listing of one file, one symlink, one empty folder", async () => {
+test("layout: a listing of one file, one symlink, one empty folder", async () => {
   const texts: string[] = [];
   for (const name of ["onebyteexecutable", "symlink", "emptydirectory"]) {
     texts.push([...(await layoutOf(vector(`${name}.nar`))).layout.listing()].join(""));
@@ -126,7 +129,7 @@ Deno.test("layout: a listing of one file, one symlink, one empty folder", async 
   ]);
 });
 
-Deno.test("layout: names that are no text cannot be listed", async () => {
+test("layout: names that are no text cannot be listed", async () => {
   const { layout } = await layoutOf(vector("tree.nar"));
   assert.throws(() => [...layout.listing()], FormatError);
 });
@@ -208,7 +211,7 @@ Deno.test("layout: files whose sizes add up to 2^53 bytes are a LimitError", asy
   assert.deepEqual(end.map((segment) => segment.type === "literal" && segment.bytes.length), [16]);
 });
 
-Deno.test("layout: a Directory that is not stored is a MissingError", async () => {
+test("layout: a Directory that is not stored is a MissingError", async () => {
   const store = openStore();
   const { node } = await ingest(store, vector("complicated.nar"));
   assert.ok(node.type === "directory");

@@ -1,14 +1,13 @@
 /** Real Nix on the other side: what it dumps is taken in and rendered the same, and listed as it lists it. */
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import { formatListing, parseListing } from "../../src/nar/listing.ts";
 import { narLayout } from "../../src/store/nar_layout.ts";
 import { sameBytes } from "../bytes/_same_bytes.ts";
-import { granted } from "../contract/run.ts";
 import { vector } from "../nar/_nars.ts";
+import { testNeeding, tool } from "../needs.ts";
 import { ingest, narOf, openStore, randomTree, render, type Tree } from "./_trees.ts";
 
-const ignore = !granted("run", "read", "write") || spawnSync("nix", ["--version"]).status !== 0;
+const test = testNeeding(tool("nix", "nix-bin"), tool("nix-store", "nix-bin"));
 
 async function run(command: string, ...args: string[]): Promise<Uint8Array<ArrayBuffer>> {
   const { success, stdout, stderr } = await new Deno.Command(command, { args }).output();
@@ -35,9 +34,8 @@ async function write(tree: Tree, path: string): Promise<void> {
   for (const [name, child] of Object.entries(tree)) await write(child, `${path}/${name}`);
 }
 
-Deno.test({
+test({
   name: "what nix-store dumps is taken in and rendered the same",
-  ignore,
   fn: () =>
     withFolder(async (folder) => {
       for (let seed = 100; seed < 110; seed++) {
@@ -52,9 +50,8 @@ Deno.test({
     }),
 });
 
-Deno.test({
+test({
   name: "a rendered archive is listed as nix lists it",
-  ignore,
   fn: () =>
     withFolder(async (folder) => {
       const trees = Array.from({ length: 6 }, (_, i) => narOf(randomTree(200 + i)));

@@ -3,6 +3,6 @@ import { HOMES } from "../castore/_homes.ts";
 import { pathInfoServiceContract } from "../contract/path_info_service.ts";
 import { testContract } from "../contract/run.ts";
 
-for (const { name, ignore, open } of HOMES) {
-  testContract(`path infos over ${name}`, pathInfoServiceContract, open, { ignore });
+for (const { name, needs, open } of HOMES) {
+  testContract(`path infos over ${name}`, pathInfoServiceContract, open, needs);
 }

@@ -15,8 +15,11 @@ import { formatNarUrl } from "../../src/store/nar_url.ts";
 import { publish, type PublishOptions } from "../../src/store/publish.ts";
 import { receivedNar, receiveNar } from "../../src/store/receive_nar.ts";
 import { vector } from "../nar/_nars.ts";
+import { permissions, testNeeding } from "../needs.ts";
 import { gzip, nameOf, openReceiver, upload } from "./_uploads.ts";
 import { narOf } from "./_trees.ts";
+
+const test = testNeeding(permissions);
 
 const OTHER = parseStorePathBase("y7j0h1s346m08pya3s42nhmx0j0mqidh-foo");
 
@@ -50,7 +53,7 @@ async function refused(
   assert.deepEqual(await Array.fromAsync(store.pathInfos.list()), before);
 }
 
-Deno.test("publish: what is true becomes visible, with when and what it holds", async () => {
+test("publish: what is true becomes visible, with when and what it holds", async () => {
   const { store, info } = await withNar();
   const signatures = [{ name: "k", data: new Uint8Array(64) }];
   const deriver = parseStorePathBase("00bgd045z0d4icpbc2yyz4gx48ak44la-foo.drv");
@@ -70,7 +73,7 @@ Deno.test("publish: what is true becomes visible, with when and what it holds", 
   assert.deepEqual(await store.pathInfos.get(info.storePath.hashPart), stored);
 });
 
-Deno.test("publish: a compressed upload, hours later", async () => {
+test("publish: a compressed upload, hours later", async () => {
   const store = openReceiver();
   const nar = vector("complicated.nar");
   const zipped = await gzip(nar);
@@ -101,7 +104,7 @@ Deno.test("publish: a compressed upload, hours later", async () => {
   assert.equal((await put(store, info)).narSize, 840);
 });
 
-Deno.test("publish: a narinfo under another name, of another NAR, size or file", async () => {
+test("publish: a narinfo under another name, of another NAR, size or file", async () => {
   const { store, info } = await withNar();
   await assert.rejects(publish(OTHER.hashPart, info, store), ClaimError);
   await refused(
@@ -121,7 +124,7 @@ Deno.test("publish: a narinfo under another name, of another NAR, size or file",
   await refused(store, { ...info, fileSize: 1 }, ClaimError, /FileSize/);
 });
 
-Deno.test("publish: a URL that carries the node", async () => {
+test("publish: a URL that carries the node", async () => {
   const { store, info } = await withNar();
   const { root } = (await receivedNar(store.names, info.narHash))!;
   const url = formatNarUrl(root, 840);
@@ -131,7 +134,7 @@ Deno.test("publish: a URL that carries the node", async () => {
   assert.equal((await put(store, { ...info, url })).narSize, 840);
 });
 
-Deno.test("publish: references must be here, but a path may refer to itself", async () => {
+test("publish: references must be here, but a path may refer to itself", async () => {
   const { store, info } = await withNar();
   const third = parseStorePathBase("bppn0r6splkj24pphgcaqj4l44gsbqs3-foo");
   await refused(
@@ -147,7 +150,7 @@ Deno.test("publish: references must be here, but a path may refer to itself", as
   assert.deepEqual((await put(store, { ...info, references })).references, references);
 });
 
-Deno.test("publish: again, signatures are added and nothing else changes", async () => {
+test("publish: again, signatures are added and nothing else changes", async () => {
   const { store, info } = await withNar();
   const [a, b] = [1, 2].map((byte) => ({ name: "k", data: new Uint8Array(64).fill(byte) }));
   await put(store, { ...info, signatures: [a] });
@@ -191,7 +194,7 @@ const PATHS: Record<string, string> = {
   complicated: "bwrpi2jjp97ik4h6im8rpr0v421ac87x-foo",
 };
 
-Deno.test("publish: content addresses of archives, and the paths they make", async () => {
+test("publish: content addresses of archives, and the paths they make", async () => {
   for (const [name, base] of Object.entries(PATHS)) {
     const { store, info } = await withNar(vector(`${name}.nar`), base);
     const ca: ContentAddress = { method: "nar", algorithm: "sha256", digest: info.narHash };
@@ -216,7 +219,7 @@ async function addressed(nar: Bytes, text: string, name = "foo") {
   return { store, info: { ...info, ca } };
 }
 
-Deno.test("publish: content addresses by other hashes, of archives and of single files", async () => {
+test("publish: content addresses by other hashes, of archives and of single files", async () => {
   const rows: [string, string][] = [
     ["complicated", "fixed:r:sha1:47de7b79dd27fcac4e1202fe761d0890c1321e59"],
     ["complicated", "fixed:r:md5:7fea5625aca92acc134595d75b8df49e"],
@@ -242,7 +245,7 @@ Deno.test("publish: content addresses by other hashes, of archives and of single
   }
 });
 
-Deno.test("publish: a content-addressed path that refers to itself and to another", async () => {
+test("publish: a content-addressed path that refers to itself and to another", async () => {
   // The path is made of the archive with its own hash part left out, so any hash part may stand for it.
   const draft = "0".repeat(32);
   const narWith = (hashPart: string) =>

@@ -9,8 +9,11 @@ import { parseNarFileName, receivedFile, receivedNar, receiveNar } from "../../s
 import { sameBytes } from "../bytes/_same_bytes.ts";
 import { pattern } from "../contract/_byte_store_samples.ts";
 import { vector } from "../nar/_nars.ts";
+import { permissions, testNeeding } from "../needs.ts";
 import { gzip, nameOf, openReceiver } from "./_uploads.ts";
 import { narOf, render, reusing } from "./_trees.ts";
+
+const test = testNeeding(permissions);
 
 const NAME = "14cx20k6z4hq508kqi2lm79qfld5f9mf7kiafpqsjs3zlmycza0k";
 const DIGEST = "13a8cf7ca57f68a9f1752acee36a72a55187d3a954443c112818926f26109d91";
@@ -52,7 +55,7 @@ Deno.test("file names: what is none", () => {
   for (const text of wrong) assert.equal(parseNarFileName(text), undefined, JSON.stringify(text));
 });
 
-Deno.test("receiving: a plain NAR is recorded by its file and by its hash", async () => {
+test("receiving: a plain NAR is recorded by its file and by its hash", async () => {
   for (const length of [1, 24, 1000]) {
     const nar = vector("complicated.nar");
     const store = openReceiver();
@@ -88,7 +91,7 @@ Deno.test("receiving: a compressed NAR, told by its bytes and not by its name", 
   }
 });
 
-Deno.test("receiving: another hash than that in the name is a ClaimError, and nothing is recorded", async () => {
+test("receiving: another hash than that in the name is a ClaimError, and nothing is recorded", async () => {
   const nar = vector("helloworld.nar");
   for (const [bytes, other] of [[nar, vector("symlink.nar")], [await gzip(nar), nar]]) {
     const store = openReceiver();
@@ -97,7 +100,7 @@ Deno.test("receiving: another hash than that in the name is a ClaimError, and no
   }
 });
 
-Deno.test("receiving: what is no NAR is a FormatError, and nothing is recorded", async () => {
+test("receiving: what is no NAR is a FormatError, and nothing is recorded", async () => {
   const nar = vector("helloworld.nar");
   const wrong = [
     new Uint8Array(0),
@@ -113,7 +116,7 @@ Deno.test("receiving: what is no NAR is a FormatError, and nothing is recorded",
   }
 });
 
-Deno.test("receiving: a body that fails, or is too long, leaves no record and is let go", async () => {
+test("receiving: a body that fails, or is too long, leaves no record and is let go", async () => {
   const nar = vector("complicated.nar");
   let returned = 0;
   async function* body(fails: boolean) {
@@ -140,7 +143,7 @@ Deno.test("receiving: nothing known is undefined", async () => {
   assert.equal(await receivedFile(store.names, `${NAME}.nar`), undefined);
 });
 
-Deno.test("receiving: the same again is fine, from two clients at once too", async () => {
+test("receiving: the same again is fine, from two clients at once too", async () => {
   const nar = vector("complicated.nar");
   const store = openReceiver();
   await Promise.all([1, 2, 3].map((n) => receiveNar(nameOf(nar), reusing(nar, () => 10 * n), store.options)));

@@ -11,7 +11,10 @@ import { pause } from "../castore/_watched_store.ts";
 import { pattern } from "../contract/_byte_store_samples.ts";
 import { BLOBS } from "../contract/_castore_samples.ts";
 import { vector, VECTORS } from "../nar/_nars.ts";
+import { permissions, testNeeding } from "../needs.ts";
 import { ingest, narOf, numbers, openStore, render, type Tree } from "./_trees.ts";
+
+const test = testNeeding(permissions);
 
 const MIB = 1024 * 1024;
 
@@ -34,7 +37,7 @@ function counting() {
   return { seen, wrap };
 }
 
-Deno.test("render: every archive, whole and in every two parts", async () => {
+test("render: every archive, whole and in every two parts", async () => {
   for (const name of Object.keys(VECTORS)) {
     const nar = vector(`${name}.nar`);
     const store = openStore();
@@ -50,7 +53,7 @@ Deno.test("render: every archive, whole and in every two parts", async () => {
   }
 });
 
-Deno.test("render: where other implementations seek to in helloworld.nar", async () => {
+test("render: where other implementations seek to in helloworld.nar", async () => {
   const nar = vector("helloworld.nar");
   const store = openStore();
   const { node } = await ingest(store, nar);
@@ -168,7 +171,7 @@ Deno.test("render: a blob that is not stored is a MissingError, and what came be
   sameBytes(await render(store, node, { start, end: nar.length }), nar.slice(start), "a stretch without it");
 });
 
-Deno.test("render: a blob that is longer or shorter than its file is a DamageError, before any of it", async () => {
+test("render: a blob that is longer or shorter than its file is a DamageError, before any of it", async () => {
   const store = openStore();
   const { bytes, digest } = BLOBS[1];
   await store.blobs.put(bytes);
@@ -185,7 +188,7 @@ Deno.test("render: a blob that is longer or shorter than its file is a DamageErr
   sameBytes(await render(store, node), vector("helloworld.nar"));
 });
 
-Deno.test("render: a blob that is damaged is a DamageError", async () => {
+test("render: a blob that is damaged is a DamageError", async () => {
   const store = openStore();
   const { node } = await ingest(store, vector("helloworld.nar"));
   await store.bytes.put("chunk/" + BLOBS[1].digest.toHex(), BLOBS[4].bytes);
