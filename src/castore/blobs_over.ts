@@ -1,7 +1,7 @@
 /**
  * Blobs on a ByteStore: cut into chunks by content (FastCDC), each chunk one value, verified whenever it is read.
  */
-import { Budget } from "../bytes/budget.ts";
+import { Background } from "../bytes/background.ts";
 import { type Bytes, concat, EMPTY, equals } from "../bytes/bytes.ts";
 import { DamageError } from "../errors.ts";
 import { blake3, createBlake3 } from "../hash/blake3.ts";
@@ -87,29 +87,21 @@ class BlobsOver implements BlobService {
   async #putStream(source: AsyncIterable<Bytes>): Promise<ChunkMeta> {
     const hasher = createBlake3();
     const metas: ChunkMeta[] = [];
-    const stored: Promise<void>[] = [];
-    const budget = new Budget(WRITE_WINDOW);
-    let failure: { error: unknown } | undefined;
+    const writes = new Background(WRITE_WINDOW);
     let size = 0;
     try {
       for await (const chunk of chunkStream(source)) {
-        if (failure) break;
         size += chunk.length;
         hasher.update(chunk);
         const digest = blake3(chunk);
         metas.push({ digest, size: chunk.length });
-        await budget.take(chunk.length);
-        stored.push(
-          this.#store.put(chunkKey(digest), chunk).then(() => budget.give(chunk.length), (error) => {
-            failure ??= { error };
-            budget.give(chunk.length);
-          }),
-        );
+        await writes.room(chunk.length);
+        writes.follow(chunk.length, this.#store.put(chunkKey(digest), chunk));
       }
     } finally {
-      await Promise.all(stored);
+      await writes.idle();
     }
-    if (failure) throw failure.error;
+    writes.check();
     const digest = hasher.digest();
     if (metas.length === 0) await this.#store.put(chunkKey(digest), EMPTY);
     else if (metas.length > 1) await putLong(this.#store, blobKey(digest), encodeChunkList(metas));

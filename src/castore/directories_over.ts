@@ -1,7 +1,7 @@
 /**
  * Directories on a ByteStore: one value each, verified whenever it is read.
  */
-import { Budget } from "../bytes/budget.ts";
+import { Background } from "../bytes/background.ts";
 import { type Bytes, equals } from "../bytes/bytes.ts";
 import { toHex } from "../bytes/hex.ts";
 import { DamageError, MissingError } from "../errors.ts";
@@ -76,30 +76,19 @@ class DirectoriesOver implements DirectoryService {
 
   async putClosure(leavesFirst: Iterable<Directory> | AsyncIterable<Directory>): Promise<Digest> {
     const check = new LeavesFirstCheck();
-    const budget = new Budget(WRITE_WINDOW);
-    const stored: Promise<void>[] = [];
-    let failure: { error: unknown } | undefined;
+    const writes = new Background(WRITE_WINDOW);
     try {
       for await (const directory of leavesFirst) {
-        if (failure) break;
         const encoded = encodeDirectory(directory);
         const digest = blake3(encoded);
         check.add(directory, digest);
-        await budget.take(encoded.length);
-        stored.push(
-          putLong(this.#store, directoryKey(digest), encoded).then(
-            () => budget.give(encoded.length),
-            (error) => {
-              failure ??= { error };
-              budget.give(encoded.length);
-            },
-          ),
-        );
+        await writes.room(encoded.length);
+        writes.follow(encoded.length, putLong(this.#store, directoryKey(digest), encoded));
       }
     } finally {
-      await Promise.all(stored);
+      await writes.idle();
     }
-    if (failure) throw failure.error;
+    writes.check();
     return check.root();
   }
 }
