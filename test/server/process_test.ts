@@ -117,6 +117,21 @@ processTest("a bomb that is a NAR is taken in bounded memory", async (store) => 
   );
 });
 
+processTest("a JSON file that is a bomb is refused in bounded memory", async (store) => {
+  await using server = await FirnServer.start(store);
+  const spaces = zlib.gzipSync(new Uint8Array(16 * MIB).fill(0x20));
+  const bomb = concat([zlib.gzipSync("{}"), ...Array(32).fill(spaces)]); // 512 MiB of spaces
+  const before = server.memory().now;
+  const answer = await fetch(`${server.url}/realisations/sha256:${"ab".repeat(32)}!out.doi`, {
+    method: "PUT",
+    body: bomb,
+    headers: { "content-encoding": "gzip" },
+  });
+  assert.equal(answer.status, 413, await answer.text());
+  const grown = server.memory().peak - before;
+  assert.ok(grown < 200 * MIB, `memory grew by ${Math.round(grown / MIB)} MiB`);
+});
+
 processTest("two clients upload one closure at once", async (store) => {
   await using server = await FirnServer.start(store);
   const files = new Map<string, NarFile>();
