@@ -6,7 +6,7 @@ import { toHex } from "../bytes/hex.ts";
 import { quoteName } from "../bytes/names.ts";
 import { FormatError } from "../errors.ts";
 import { type Digest, formatDigest } from "./digest.ts";
-import { type Directory, directorySize, type SizeRule } from "./directory.ts";
+import { type Directory, directorySize, SIZE_RULES, type SizeRule } from "./directory.ts";
 
 /**
  * Takes Directories leaves first and answers whether they make a closure. Memory: two numbers and a digest for each
@@ -15,7 +15,7 @@ import { type Directory, directorySize, type SizeRule } from "./directory.ts";
 export class LeavesFirstCheck {
   #sizes = new Map<string, Record<SizeRule, bigint>>();
   #unreferenced = new Set<string>();
-  #rules = new Set<SizeRule>(["documented", "snix"]);
+  #rules = new Set(SIZE_RULES);
   #last: { digest: Digest; key: string } | undefined;
 
   /** Throws {@link FormatError} if a child did not come before, or a size follows neither rule. */

@@ -37,6 +37,9 @@ export interface Directory {
 /** Which rule gives a Directory's size. */
 export type SizeRule = "documented" | "snix";
 
+/** Both rules. */
+export const SIZE_RULES: readonly SizeRule[] = ["documented", "snix"];
+
 /** The largest size. */
 export const MAX_U64 = (1n << 64n) - 1n;
 

@@ -5,25 +5,15 @@
 import { equals } from "../bytes/bytes.ts";
 import { toHex } from "../bytes/hex.ts";
 import { encodeEntry } from "../castore/messages.ts";
-import type { Node } from "../castore/node.ts";
-import { ClaimError, LimitError, MissingError } from "../errors.ts";
-import { type ContentAddress, contentAddressedPath, formatContentAddress } from "../nix/content_address.ts";
+import { ClaimError, MissingError } from "../errors.ts";
 import { formatNixHash } from "../nix/hash_text.ts";
 import type { NarInfo } from "../nix/nar_info.ts";
 import { formatStorePath } from "../nix/store_path.ts";
 import type { UploadedNar } from "./messages.ts";
-import { type HashContext, hashFile, hashNar, hashNarModulo } from "./nar_hash.ts";
 import { parseNarUrl } from "./nar_url.ts";
 import type { PathInfo } from "./path_info.ts";
+import { checkContentAddress, type ProofOptions, unclaimedReferences } from "./prove.ts";
 import { parseNarFileName, receivedFile, receivedNar } from "./receive_nar.ts";
-import type { Services } from "./services.ts";
-
-export interface PublishOptions extends Services, HashContext {
-  /** Refuse a path whose contents mention paths that its References do not list. */
-  readonly strictReferences?: boolean;
-  /** Milliseconds since 1970. */
-  readonly now?: () => number;
-}
 
 /**
  * Publishes what a narinfo describes under a hash part. Resolves to what is stored then. Throws `ClaimError` for a claim that is
@@ -33,7 +23,7 @@ export interface PublishOptions extends Services, HashContext {
 export async function publish(
   hashPart: string,
   narInfo: NarInfo,
-  options: PublishOptions,
+  options: ProofOptions,
 ): Promise<PathInfo> {
   const { storePath, narHash, narSize, references } = narInfo;
   if (storePath.hashPart !== hashPart) {
@@ -59,8 +49,7 @@ export async function publish(
   if (nar.narSize !== narSize) throw new ClaimError("NarSize", String(narSize), String(nar.narSize));
   await checkFile(narInfo, nar, options);
   await checkReferences(narInfo, options);
-  if (narInfo.ca) await checkContentAddress(narInfo, narInfo.ca, nar.root, options);
-  return await options.pathInfos.put({
+  const info: PathInfo = {
     storePath,
     node: nar.root,
     references,
@@ -69,13 +58,15 @@ export async function publish(
     deriver: narInfo.deriver,
     signatures: narInfo.signatures,
     ca: narInfo.ca,
-    unclaimedReferences: unclaimed(narInfo, nar, options.strictReferences ?? false),
+    unclaimedReferences: unclaimedReferences(narInfo, nar, options.strictReferences ?? false),
     registeredAt: (options.now ?? Date.now)(),
-  });
+  };
+  if (info.ca) await checkContentAddress(info, info.ca, options);
+  return await options.pathInfos.put(info);
 }
 
 /** URL, Compression, FileHash and FileSize: those of a file that was received and held this NAR, or of how this store serves it. */
-async function checkFile(narInfo: NarInfo, nar: UploadedNar, { names }: PublishOptions): Promise<void> {
+async function checkFile(narInfo: NarInfo, nar: UploadedNar, { names }: ProofOptions): Promise<void> {
   const { url, compression, fileHash, fileSize, narHash } = narInfo;
   const file = await describeFile(url, narInfo, nar, names);
   if (!equals(file.narSha256, narHash)) {
@@ -98,7 +89,7 @@ async function checkFile(narInfo: NarInfo, nar: UploadedNar, { names }: PublishO
   }
 }
 
-async function describeFile(url: string, narInfo: NarInfo, nar: UploadedNar, names: PublishOptions["names"]) {
+async function describeFile(url: string, narInfo: NarInfo, nar: UploadedNar, names: ProofOptions["names"]) {
   const castore = parseNarUrl(url);
   if (castore) {
     if (!equals(encodeEntry(castore.node), encodeEntry(nar.root))) {
@@ -126,7 +117,7 @@ async function describeFile(url: string, narInfo: NarInfo, nar: UploadedNar, nam
 
 async function checkReferences(
   { storePath, references }: NarInfo,
-  { pathInfos }: PublishOptions,
+  { pathInfos }: ProofOptions,
 ): Promise<void> {
   const known = await Promise.all(
     references.map(async (reference) =>
@@ -143,78 +134,4 @@ async function checkReferences(
       formatStorePath(missing[0])
     }${others} is not in this store; upload it first`,
   );
-}
-
-/** The CA field against the contents, and the store path against the CA field. */
-async function checkContentAddress(
-  narInfo: NarInfo,
-  ca: ContentAddress,
-  root: Node,
-  options: PublishOptions,
-): Promise<void> {
-  const { storePath } = narInfo;
-  const references = narInfo.references.filter(({ hashPart }) => hashPart !== storePath.hashPart);
-  const selfReference = references.length < narInfo.references.length;
-  const digest = await contentHash(narInfo, ca, root, selfReference, options);
-  if (!equals(digest, ca.digest)) {
-    throw new ClaimError("CA", formatContentAddress(ca), formatContentAddress({ ...ca, digest }));
-  }
-  const path = contentAddressedPath({ name: storePath.name, ca, references, selfReference });
-  if (path.hashPart !== storePath.hashPart) {
-    throw new ClaimError(
-      "CA",
-      formatContentAddress(ca),
-      formatStorePath(path),
-      `Cannot accept CA ${formatContentAddress(ca)}: it makes the path ${formatStorePath(path)}, not ${
-        formatStorePath(storePath)
-      }`,
-    );
-  }
-}
-
-async function contentHash(
-  narInfo: NarInfo,
-  ca: ContentAddress,
-  root: Node,
-  selfReference: boolean,
-  options: PublishOptions,
-) {
-  if (ca.method === "nar") {
-    if (selfReference) return await hashNarModulo(root, narInfo.storePath.hashPart, ca.algorithm, options);
-    if (ca.algorithm === "sha256") return narInfo.narHash;
-    return (await hashNar(root, ca.algorithm, options)).digest;
-  }
-  if (root.type !== "file") {
-    throw new ClaimError(
-      "CA",
-      formatContentAddress(ca),
-      root.type,
-      `Cannot accept CA ${formatContentAddress(ca)}: it is for a single file, and the path is a ${root.type}`,
-    );
-  }
-  return await hashFile(root, ca.algorithm, options);
-}
-
-function unclaimed({ storePath, references }: NarInfo, nar: UploadedNar, strict: boolean): string[] {
-  const claimed = new Set(references.map(({ hashPart }) => hashPart));
-  const rest = nar.foundHashParts.filter((hashPart) => !claimed.has(hashPart));
-  if (!strict) return rest;
-  if (nar.foundOverflowed) {
-    throw new LimitError(
-      nar.foundHashParts.length,
-      `Cannot check the references of ${
-        formatStorePath(storePath)
-      }: it mentions over ${nar.foundHashParts.length} store paths`,
-    );
-  }
-  if (rest.length > 0) {
-    throw new ClaimError(
-      "References",
-      [...claimed].join(" "),
-      rest.join(" "),
-      `Cannot accept the narinfo: the contents mention ${rest.slice(0, 5).join(", ")}` +
-        `${rest.length > 5 ? ` and ${rest.length - 5} more` : ""}, which References does not list`,
-    );
-  }
-  return rest;
 }

@@ -12,7 +12,8 @@ import type { NarInfo } from "../../src/nix/nar_info.ts";
 import { parseStorePathBase } from "../../src/nix/store_path.ts";
 import { hashNarModulo } from "../../src/store/nar_hash.ts";
 import { formatNarUrl } from "../../src/store/nar_url.ts";
-import { publish, type PublishOptions } from "../../src/store/publish.ts";
+import type { ProofOptions } from "../../src/store/prove.ts";
+import { publish } from "../../src/store/publish.ts";
 import { receivedNar, receiveNar } from "../../src/store/receive_nar.ts";
 import { vector } from "../nar/_nars.ts";
 import { permissions, testNeeding } from "../needs.ts";
@@ -25,7 +26,7 @@ const OTHER = parseStorePathBase("y7j0h1s346m08pya3s42nhmx0j0mqidh-foo");
 
 type Receiver = ReturnType<typeof openReceiver>;
 
-const put = (store: Receiver, info: NarInfo, options: Partial<PublishOptions> = {}) =>
+const put = (store: Receiver, info: NarInfo, options: Partial<ProofOptions> = {}) =>
   publish(info.storePath.hashPart, info, { ...store, ...options });
 
 /** A store that holds a NAR, and its narinfo. */
@@ -42,7 +43,7 @@ async function refused(
   info: NarInfo,
   errorClass: new (...args: never[]) => Error,
   message: RegExp,
-  options?: Partial<PublishOptions>,
+  options?: Partial<ProofOptions>,
 ): Promise<void> {
   const before = await Array.fromAsync(store.pathInfos.list());
   await assert.rejects(put(store, info, options), (error: Error) => {
