@@ -61,7 +61,7 @@ export { receiveNar, type ReceiveOptions } from "./src/store/receive_nar.ts";
 export { openPacked, type PackedParts } from "./src/combinators/packed.ts";
 export { indexOver, type PackIndex } from "./src/combinators/pack_index.ts";
 export { openMemory } from "./src/adapters/memory/memory_store.ts";
-export { createApp, type ServerOptions } from "./src/server/app.ts";
+export { createApp, createServer, type ServerOptions } from "./src/server/app.ts";
 
 if (import.meta.main) {
   const { main } = await import("./src/cli/main.ts");

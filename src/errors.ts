@@ -12,6 +12,8 @@
  * | {@link DamageError} | stored bytes are no longer what their name says | the store's |
  * | {@link StoreFullError} | no room to write (disk, quota) | the store's |
  * | {@link StoreBusyError} | another process holds the store | the operator's |
+ * | {@link RemoteError} | a store that is asked over a network cannot be reached, or fails | the remote's |
+ * | {@link UnsupportedError} | this kind of store has no such operation | the caller's |
  */
 
 /** Bytes or text that do not follow their format. */
@@ -71,4 +73,18 @@ export class StoreFullError extends Error {
 /** Another process has this store open. */
 export class StoreBusyError extends Error {
   override readonly name = "StoreBusyError";
+}
+
+/** A store that is asked over a network cannot be reached, does not answer, or fails. Asking again later may help. */
+export class RemoteError extends Error {
+  override readonly name = "RemoteError";
+  /** @param address the remote, as its user names it */
+  constructor(readonly address: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+  }
+}
+
+/** An operation that this kind of store does not have. */
+export class UnsupportedError extends Error {
+  override readonly name = "UnsupportedError";
 }

@@ -2,7 +2,7 @@
  * Cutting blobs into chunks by their content: FastCDC v2020, normalisation level 1, 128/256/512 KiB, the parameters of
  * the other castore implementations, so that equal parts of different blobs become equal chunks here and there.
  */
-import type { Bytes } from "../bytes/bytes.ts";
+import { type Bytes, EMPTY } from "../bytes/bytes.ts";
 import { cutPoint, DEFAULT_CHUNK_SIZES } from "../hash/fastcdc.ts";
 
 const MAX = DEFAULT_CHUNK_SIZES.max;
@@ -16,7 +16,7 @@ export function* chunksOf(bytes: Bytes): Generator<Bytes, void, void> {
   }
 }
 
-/** Bytes gathered before the buffer is moved up: several chunks, so that moving is rare. */
+/** Most bytes gathered before they are moved up: several chunks, so that moving is rare. */
 const GATHERED = 4 * MAX;
 
 /**
@@ -24,13 +24,19 @@ const GATHERED = 4 * MAX;
  * much is gathered before each cut. A chunk is valid until the next one is asked for, and so may the pieces be.
  */
 export async function* chunkStream(source: AsyncIterable<Bytes>): AsyncGenerator<Bytes, void, void> {
-  const buffer = new Uint8Array(GATHERED);
+  let buffer: Bytes = EMPTY;
   let start = 0;
   let end = 0;
   for await (const piece of source) {
     for (let at = 0; at < piece.length;) {
       if (end === buffer.length) {
-        buffer.copyWithin(0, start, end);
+        const whole = buffer;
+        // It grows with the blob: most blobs are small and many may come at once, and room that is not used has its price.
+        if (whole.length < GATHERED) {
+          const wanted = Math.max(2 * whole.length, piece.length - at);
+          buffer = new Uint8Array(Math.min(wanted, GATHERED));
+        }
+        buffer.set(whole.subarray(start, end));
         end -= start;
         start = 0;
       }

@@ -67,6 +67,17 @@ export function anonymousEntryFromMessage(message: snix.Entry | tvix.Node): Node
   return node;
 }
 
+/**
+ * The node of an Entry whose name means nothing, of a message of either package: clients disagree on whether CalculateNAR wants
+ * one. Throws {@link FormatError} if the name is there and unlawful, or the node is. All bytes are copies.
+ */
+export function nodeFromMessage(message: snix.Entry | tvix.Node): Node {
+  const { name, node } = readEntry(message);
+  const fault = name.length > 0 && nameFault(name);
+  if (fault) throw new FormatError("entry", `Cannot use the entry name ${quoteName(name)}: ${fault}`);
+  return node;
+}
+
 /** Lists of a Directory message, fit for `create` with the schema of either package. */
 export interface DirectoryMessageInit {
   directories: { name: Bytes; digest: Digest; size: bigint }[];

@@ -2,12 +2,16 @@
  * The HTTP application: routes over a store, as one `fetch` handler that any platform can serve.
  */
 import { Hono } from "hono";
-import { cors } from "hono/cors";
 import { Budget } from "../bytes/budget.ts";
+import { contentRoutes } from "./content.ts";
 import type { ServerContext, ServerOptions } from "./context.ts";
+import { crossOrigin, ownPagesWrite } from "./cors.ts";
+import { callRoutes, type Rpc, rpcOver } from "./grpc/web.ts";
+import { webSocketRoutes } from "./grpc/websocket.ts";
 import { errorResponse, statusOf } from "./http_error.ts";
 import { landingPage } from "./landing_page.ts";
 import { nixCacheRoutes, notFound } from "./nix_cache.ts";
+import { provenPathInfos } from "../store/prove.ts";
 import { sideFileRoutes } from "./side_files.ts";
 
 export type { ServerOptions } from "./context.ts";
@@ -17,37 +21,62 @@ const IN_FLIGHT = 16 * 1024 * 1024;
 const TIB = 1024 ** 4;
 const ALLOWED = ["GET", "HEAD", "PUT", "OPTIONS"];
 
+/** A store that is served: to the platform's own listener, and to one of HTTP/2 that can end a gRPC call. */
+export interface Server {
+  /** Answers everything but native gRPC. */
+  readonly fetch: (request: Request) => Response | Promise<Response>;
+  /** Answers remote calls in all their protocols. */
+  readonly rpc: Rpc;
+}
+
 /** The application over a store. Its `fetch` is the handler. */
 export function createApp(options: ServerOptions): Hono {
-  const context: ServerContext = {
+  const context = contextOf(options);
+  return appOver(context, rpcOver(context));
+}
+
+/** The application over a store and the handler of its remote calls, which share what is bounded. */
+export function createServer(options: ServerOptions): Server {
+  const context = contextOf(options);
+  const rpc = rpcOver(context);
+  const app = appOver(context, rpc);
+  return { fetch: (request) => app.fetch(request), rpc };
+}
+
+function contextOf(options: ServerOptions): ServerContext {
+  const all = {
     secretKeys: [],
     priority: 40,
     wantMassQuery: true,
     strictReferences: false,
-    sizes: "documented",
+    sizes: "documented" as const,
+    writingOrigins: [],
     maxNarSize: TIB,
+    maxMessageBytes: 4 * 1024 * 1024,
     stallMs: 300_000,
     log: () => {},
     ...options,
     budget: new Budget(IN_FLIGHT),
   };
+  return { ...all, provenPathInfos: provenPathInfos(all) };
+}
+
+function appOver(context: ServerContext, rpc: Rpc): Hono {
   const app = new Hono();
-  app.use(cors({
-    origin: "*",
-    allowMethods: ["GET", "HEAD"],
-    allowHeaders: ["Range", "If-None-Match", "If-Range"],
-    exposeHeaders: ["Content-Length", "Content-Range", "Accept-Ranges", "ETag"],
-    maxAge: 86_400,
-  }));
   app.onError((error, c) => {
     const status = statusOf(error);
     const why = status === 500 ? error.stack ?? error.message : error.message;
     context.log(`refused ${c.req.method} ${c.req.path}: ${status} ${why}`);
     return errorResponse(error);
   });
+  app.use(ownPagesWrite(context));
+  webSocketRoutes(app, rpc, context); // before CORS, for the answer of an upgrade must stay as the platform made it
+  app.use(crossOrigin);
   app.get("/", (c) => c.html(landingPage(new URL(c.req.url).origin, context)));
   nixCacheRoutes(app, context);
   sideFileRoutes(app, context);
+  contentRoutes(app, context);
+  callRoutes(app, rpc, context);
   app.notFound((c) =>
     ALLOWED.includes(c.req.method)
       ? notFound()

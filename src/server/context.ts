@@ -4,7 +4,17 @@ import type { SizeRule } from "../castore/directory.ts";
 import type { HashProvider } from "../hash/hasher.ts";
 import type { SecretKey } from "../nix/signature.ts";
 import type { Codec } from "../store/codec.ts";
+import type { PathInfoService } from "../store/path_info_service.ts";
 import type { Services } from "../store/services.ts";
+
+/** The platform's way to make a WebSocket of a request, with the subprotocol chosen. */
+export type UpgradeWebSocket = (request: Request, protocol: string) => {
+  socket: WebSocket;
+  response: Response;
+};
+
+/** Options that have no default. */
+type Optional = "upgradeWebSocket" | "stopping";
 
 /** A store and how it is to be served. */
 export interface ServerOptions extends Services {
@@ -20,16 +30,30 @@ export interface ServerOptions extends Services {
   readonly strictReferences?: boolean;
   /** Which sizes Directories get; default `documented`. */
   readonly sizes?: SizeRule;
+  /**
+   * Origins whose pages may write, besides the server's own, as `https://example.org`; `*` for all. Default none: whoever
+   * opens a page of theirs would write with it. All may read.
+   */
+  readonly writingOrigins?: readonly string[];
   /** Longest NAR taken, in bytes; default 1 TiB. */
   readonly maxNarSize?: number;
   /** How long a client may send nothing in the middle of an upload, in milliseconds; default 300,000. */
   readonly stallMs?: number;
+  /** Longest message of a remote call, and longest Directory or path info put over HTTP, in bytes; default 4 MiB. */
+  readonly maxMessageBytes?: number;
+  /** How this platform makes a WebSocket of a request; without it calls over WebSocket are refused. */
+  readonly upgradeWebSocket?: UpgradeWebSocket;
+  /** Aborted when the server begins to stop: its health is told from that. */
+  readonly stopping?: AbortSignal;
   /** Told what an operator wants to read: uploads, refusals, failures. One line each, default nowhere. */
   readonly log?: (line: string) => void;
 }
 
 /** The options, complete, and what is shared between requests. */
-export interface ServerContext extends Required<ServerOptions> {
+export interface ServerContext
+  extends Required<Omit<ServerOptions, Optional>>, Pick<ServerOptions, Optional> {
   /** Bytes of small files of all uploads on their way to the store. */
   readonly budget: Budget;
+  /** The path infos, for who comes with one and no NAR: `put` proves it from what is stored. */
+  readonly provenPathInfos: PathInfoService;
 }

@@ -11,8 +11,10 @@ import {
   FormatError,
   LimitError,
   MissingError,
+  RemoteError,
   StoreBusyError,
   StoreFullError,
+  UnsupportedError,
 } from "../errors.ts";
 
 /** An error with a status of its own. */
@@ -33,15 +35,19 @@ export function statusOf(error: unknown): number {
   if (error instanceof ConflictError) return 409;
   if (error instanceof StoreFullError) return 507;
   if (error instanceof StoreBusyError) return 503;
-  if (error instanceof DamageError) return 500;
+  if (error instanceof RemoteError) return 502;
+  if (error instanceof UnsupportedError) return 501;
   return 500;
 }
 
 /** The answer to a request that failed. What went wrong inside is for the log, not for the client. */
 export function errorResponse(error: unknown): Response {
   const status = statusOf(error);
-  const known = status !== 500 || error instanceof DamageError;
-  const message = known ? (error as Error).message : "The server failed; its log says why";
+  const known = error instanceof DamageError || (status !== 500 && !(error instanceof RemoteError));
+  const failed = error instanceof RemoteError
+    ? "Cannot reach a store that this server asks; its log says why" // the address may be nobody else's to know
+    : "The server failed; its log says why";
+  const message = known ? (error as Error).message : failed;
   return new Response(message.replaceAll(/\s*\n\s*/g, " ") + "\n", {
     status,
     headers: {

@@ -18,6 +18,8 @@ export interface HashContext {
   readonly blobs: BlobService;
   readonly directories: DirectoryService;
   readonly hashes: HashProvider;
+  /** Nobody waits any more once it is aborted: its reason is thrown. */
+  readonly signal?: AbortSignal;
 }
 
 /** The hash of the NAR of a node, and its size in bytes. */
@@ -28,7 +30,10 @@ export async function hashNar(
 ): Promise<{ digest: Bytes; size: number }> {
   const layout = await narLayout(node, context.directories);
   const hasher = await context.hashes.create(algorithm);
-  for await (const piece of renderNar(layout, context.blobs)) hasher.update(piece);
+  for await (const piece of renderNar(layout, context.blobs)) {
+    context.signal?.throwIfAborted();
+    hasher.update(piece);
+  }
   return { digest: hasher.digest(), size: layout.size };
 }
 

@@ -3,6 +3,9 @@ import type { PathInfo } from "./path_info.ts";
 /**
  * Path infos, by the hash part of their store path. A path info is written last, after all it speaks of: who finds
  * one finds the whole path.
+ *
+ * A remote keeps less than this, for its protocol has no more: `unclaimedReferences` come back as none and `registeredAt`
+ * as 0, `delete` is an `UnsupportedError`, and `list` is in the order of the server.
  */
 export interface PathInfoService {
   /** The path info, or `undefined`. */

@@ -114,6 +114,7 @@ async function readNar(node: Node, options: ProofOptions): Promise<{ narSha256: 
   const hasher = await options.hashes.create("sha256");
   const scanner = new ReferenceScanner();
   for await (const piece of renderNar(layout, options.blobs)) {
+    options.signal?.throwIfAborted();
     hasher.update(piece);
     scanner.update(piece);
   }

@@ -1,0 +1,206 @@
+/**
+ * Contents over plain HTTP, for pages, which cannot stream requests of remote calls, and for tools like curl.
+ *
+ *   PUT /blob                       any bytes, of any length
+ *   PUT /blob/DIGEST                the same, refused (400) unless they have that digest; nothing is visible then
+ *   GET /blob/DIGEST                the bytes; one Range, ETag
+ *   PUT /directory                  a closure of Directories, leaves first, as a sequence
+ *   GET /directory/DIGEST           one Directory: its canonical encoding
+ *   GET /directory/DIGEST?recursive its closure, root first, as a sequence
+ *   PUT /path-info                  a PathInfo message; answered with the one that is stored then
+ *   GET /path-info/HASHPART         a PathInfo message
+ *
+ *   DIGEST   := BLAKE3 in base64url without padding (43 characters), as in URLs of NARs, or in hex (64), as `b3sum` prints it;
+ *               their lengths tell them apart. Standard base64 has slashes.
+ *   HASHPART := the 32 characters that begin the base name of a store path
+ *   sequence := { length(varint) message }   what protobuf libraries call delimited
+ *
+ * Messages are protobuf, of either package (`snix.*`, `tvix.*`: the same bytes), at most `maxMessageBytes` long. PUT of a
+ * blob and of a closure are answered with JSON, `{"digest":"blake3-…","size":…}` and `{"digest":"blake3-…"}`. Bodies may come in a
+ * Content-Encoding. HEAD goes wherever GET does. Refusals are a line of text.
+ */
+import type { Context, Hono } from "hono";
+import { fromBase64Url, toBase64Url } from "../bytes/base64.ts";
+import { type Bytes, equals } from "../bytes/bytes.ts";
+import { fromHex } from "../bytes/hex.ts";
+import { toReadable } from "../bytes/streams.ts";
+import { type Digest, DIGEST_LENGTH, formatDigest } from "../castore/digest.ts";
+import { type Directory, encodeDirectory } from "../castore/directory.ts";
+import type { NamedDirectory } from "../castore/directory_service.ts";
+import { decodeDirectory } from "../castore/read_directory.ts";
+import { ClaimError } from "../errors.ts";
+import { createBlake3 } from "../hash/blake3.ts";
+import { isHashPart } from "../nix/store_path.ts";
+import { decodePathInfo, encodePathInfo } from "../store/messages.ts";
+import { bodyStream } from "./bodies.ts";
+import { contentEncoding, decodedBody } from "./content_encoding.ts";
+import type { ServerContext } from "./context.ts";
+import { readDelimited, writeDelimited } from "./delimited.ts";
+import { HttpError } from "./http_error.ts";
+import { notFound } from "./nix_cache.ts";
+import { parseRange } from "./ranges.ts";
+
+const FOR_EVER = "public, max-age=31536000, immutable";
+const PROTOBUF = { "content-type": "application/x-protobuf", "x-content-type-options": "nosniff" };
+const DIGEST = ":digest{(?:[A-Za-z0-9_\\-]{43}|[0-9a-fA-F]{64})}";
+
+/** Whether a path is one of those here. */
+export function isContentPath(path: string): boolean {
+  return /^\/(?:blob|directory|path-info)(?:\/|$)/.test(path);
+}
+
+/** Adds the routes of contents. */
+export function contentRoutes(app: Hono, context: ServerContext): void {
+  app.put("/blob", (c) => putBlob(c, undefined, context));
+  app.put(`/blob/${DIGEST}`, (c) => putBlob(c, digestOf(c), context));
+  app.get(`/blob/${DIGEST}`, (c) => getBlob(c, digestOf(c), context));
+  app.put("/directory", (c) => putClosure(c, context));
+  app.get(`/directory/${DIGEST}`, (c) => {
+    const recursive = new URL(c.req.url).searchParams.has("recursive");
+    return recursive ? getClosure(c, digestOf(c), context) : getDirectory(digestOf(c), context);
+  });
+  app.put("/path-info", (c) => putPathInfo(c, context));
+  app.get("/path-info/:hashPart", (c) => getPathInfo(c.req.param("hashPart"), context));
+}
+
+function digestOf(c: Context): Digest {
+  const text = c.req.param("digest")!;
+  return text.length === DIGEST_LENGTH * 2 ? fromHex(text) : fromBase64Url(text);
+}
+
+async function putBlob(c: Context, claimed: Digest | undefined, context: ServerContext): Promise<Response> {
+  const bytes = decodedStream(c.req.raw, context);
+  const { digest, size } = await context.blobs.put(claimed ? proving(bytes, claimed) : bytes);
+  context.log(`received blob ${formatDigest(digest)} (${size} bytes)`);
+  return c.json({ digest: formatDigest(digest), size });
+}
+
+/** The bytes, ending in an error if they are not what they were said to be: so none of them become a blob. */
+async function* proving(bytes: AsyncIterable<Bytes>, claimed: Digest): AsyncGenerator<Bytes, void, void> {
+  const hasher = createBlake3();
+  for await (const piece of bytes) {
+    hasher.update(piece);
+    yield piece;
+  }
+  const actual = hasher.digest();
+  if (!equals(actual, claimed)) {
+    throw new ClaimError("blob digest", formatDigest(claimed), formatDigest(actual));
+  }
+}
+
+async function getBlob(c: Context, digest: Digest, context: ServerContext): Promise<Response> {
+  const blob = await context.blobs.open(digest);
+  if (!blob) return notFound();
+  const etag = `"${toBase64Url(digest)}"`;
+  const headers: Record<string, string> = {
+    "content-type": "application/octet-stream",
+    "x-content-type-options": "nosniff",
+    "cache-control": FOR_EVER,
+    "accept-ranges": "bytes",
+    etag,
+  };
+  const known = c.req.header("if-none-match")?.split(",").map((tag) => tag.trim().replace(/^W\//, ""));
+  if (known?.some((tag) => tag === etag || tag === "*")) return new Response(null, { status: 304, headers });
+  const ifRange = c.req.header("if-range");
+  const range = ifRange === undefined || ifRange === etag
+    ? parseRange(c.req.header("range"), blob.size)
+    : undefined;
+  if (range === "unsatisfiable") {
+    throw new HttpError(416, `Cannot serve that range: the blob has ${blob.size} bytes`, {
+      "content-range": `bytes */${blob.size}`,
+      "accept-ranges": "bytes",
+    });
+  }
+  headers["content-length"] = String(range ? range.end - range.start : blob.size);
+  if (range) headers["content-range"] = `bytes ${range.start}-${range.end - 1}/${blob.size}`;
+  const status = range ? 206 : 200;
+  if (c.req.method === "HEAD") return new Response(null, { status, headers });
+  const part = range ? await context.blobs.open(digest, { range }) : blob;
+  if (!part) return notFound();
+  return new Response(toReadable(logged(part, "a blob", context)), { status, headers });
+}
+
+async function putClosure(c: Context, context: ServerContext): Promise<Response> {
+  const messages = readDelimited(
+    decodedStream(c.req.raw, context),
+    context.maxMessageBytes,
+    "Directory",
+  );
+  const digest = await context.directories.putClosure(decoded(messages));
+  context.log(`received Directory ${formatDigest(digest)}`);
+  return c.json({ digest: formatDigest(digest) });
+}
+
+async function* decoded(messages: AsyncIterable<Bytes>): AsyncGenerator<Directory, void, void> {
+  for await (const message of messages) yield decodeDirectory(message);
+}
+
+async function getDirectory(digest: Digest, { directories }: ServerContext): Promise<Response> {
+  const directory = await directories.get(digest);
+  if (!directory) return notFound();
+  return protobuf(encodeDirectory(directory), {
+    "cache-control": FOR_EVER,
+    etag: `"${toBase64Url(digest)}"`,
+  });
+}
+
+async function getClosure(c: Context, digest: Digest, context: ServerContext): Promise<Response> {
+  const closure = context.directories.getClosure(digest)[Symbol.asyncIterator]();
+  const first = await closure.next();
+  if (first.done) return notFound();
+  const headers = { ...PROTOBUF, "cache-control": FOR_EVER };
+  if (c.req.method === "HEAD") {
+    await closure.return?.();
+    return new Response(null, { headers });
+  }
+  const body = writeDelimited(encodings(first.value, closure));
+  return new Response(toReadable(logged(body, "a closure", context)), { headers });
+}
+
+async function* encodings(
+  first: NamedDirectory,
+  rest: AsyncIterator<NamedDirectory>,
+): AsyncGenerator<Bytes, void, void> {
+  try {
+    yield first.encoded;
+    for (let next = await rest.next(); !next.done; next = await rest.next()) yield next.value.encoded;
+  } finally {
+    await rest.return?.();
+  }
+}
+
+async function putPathInfo(c: Context, context: ServerContext): Promise<Response> {
+  const info = decodePathInfo(
+    await decodedBody(c.req.raw, context.maxMessageBytes, "path info", context),
+  );
+  return protobuf(encodePathInfo(await context.provenPathInfos.put(info)));
+}
+
+async function getPathInfo(hashPart: string, { pathInfos }: ServerContext): Promise<Response> {
+  const info = isHashPart(hashPart) ? await pathInfos.get(hashPart) : undefined;
+  return info ? protobuf(encodePathInfo(info)) : notFound();
+}
+
+function decodedStream(request: Request, { codec, stallMs }: ServerContext): AsyncIterable<Bytes> {
+  return codec.decompress(contentEncoding(request), bodyStream(request, stallMs));
+}
+
+function protobuf(message: Bytes, headers: Record<string, string> = {}): Response {
+  return new Response(message, {
+    headers: { ...PROTOBUF, "content-length": String(message.length), ...headers },
+  });
+}
+
+/** A failure in the middle of a body breaks the connection, which is all that can be told the client then; the log gets the rest. */
+async function* logged(
+  source: AsyncIterable<Bytes>,
+  what: string,
+  { log }: ServerContext,
+): AsyncGenerator<Bytes, void, void> {
+  try {
+    yield* source;
+  } catch (error) {
+    log(`failed in the middle of ${what}: ${(error as Error).message}`);
+    throw error;
+  }
+}

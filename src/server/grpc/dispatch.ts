@@ -1,0 +1,57 @@
+/**
+ * Finding the handler of a request by its path, for any transport that speaks in Connect's universal requests: HTTP/2 of ours,
+ * `fetch`, WebSockets.
+ */
+import { Code } from "@connectrpc/connect";
+import type {
+  UniversalHandler,
+  UniversalServerRequest,
+  UniversalServerResponse,
+} from "@connectrpc/connect/protocol";
+
+/** Answers requests by these handlers. An unknown method is UNIMPLEMENTED to gRPC, and status 404 to all others. */
+export function rpcHandler(
+  handlers: readonly UniversalHandler[],
+): (request: UniversalServerRequest) => Promise<UniversalServerResponse> {
+  const byPath = new Map(handlers.map((handler) => [handler.requestPath, handler]));
+  return async (request) => {
+    const { pathname } = new URL(request.url);
+    const handler = byPath.get(pathname);
+    return handler ? await handler(request) : await unknownMethod(request, pathname);
+  };
+}
+
+/** Most of a body that is read before the answer that nobody wanted it. */
+const PATIENCE = 64 * 1024;
+
+/** The request is heard out first, as far as it is short: clients that are cut off while they send may miss the answer. */
+async function unknownMethod(
+  { header, body }: UniversalServerRequest,
+  path: string,
+): Promise<UniversalServerResponse> {
+  let length = 0;
+  for await (const piece of body as AsyncIterable<Uint8Array>) {
+    length += piece.length;
+    if (length > PATIENCE) break;
+  }
+  const message = `Cannot call ${path}: there is no such method here`;
+  const contentType = header.get("content-type") ?? "";
+  if (!/^application\/grpc(?:$|[-+;\s])/i.test(contentType)) {
+    const text = new TextEncoder().encode(message + "\n");
+    return {
+      status: 404,
+      header: new Headers({ "content-type": "text/plain; charset=utf-8" }),
+      body: (async function* () {
+        yield await text;
+      })(),
+    };
+  }
+  return {
+    status: 200, // the status of the call stands in the header, for there will be no trailer
+    header: new Headers({
+      "content-type": contentType,
+      "grpc-status": String(Code.Unimplemented),
+      "grpc-message": encodeURIComponent(message),
+    }),
+  };
+}

@@ -1,0 +1,65 @@
+/**
+ * The gRPC services over a store, as Connect's universal handlers: each speaks gRPC, gRPC-Web and Connect, over whatever
+ * transport brings requests (`dispatch.ts`).
+ */
+import type { DescService } from "@bufbuild/protobuf";
+import { createConnectRouter } from "@connectrpc/connect";
+import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import { Health } from "../../gen/grpc/health/v1/health_pb.ts";
+import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.ts";
+import { ServerReflection as ServerReflectionAlpha } from "../../gen/grpc/reflection/v1alpha/reflection_pb.ts";
+import type { ServerContext } from "../context.ts";
+import { blobService } from "./blob_service.ts";
+import { DIRECTORY_CODES, directoryService } from "./directory_service.ts";
+import { type Era, SNIX, TVIX } from "./era.ts";
+import { healthService } from "./health.ts";
+import { limitMessages } from "./message_limit.ts";
+import { PATH_INFO_CODES, pathInfoService } from "./path_info_service.ts";
+import { reflectionService } from "./reflection.ts";
+import { answerErrors, type MethodCodes } from "./status.ts";
+
+/** What the services need of the server. */
+export type GrpcContext = Pick<
+  ServerContext,
+  "blobs" | "directories" | "pathInfos" | "names" | "hashes" | "log" | "stallMs"
+>;
+
+/** How they are served. */
+export interface GrpcOptions {
+  /** Longest message taken, in bytes; default 4 MiB, as other servers have it. */
+  readonly maxMessageBytes?: number;
+  /** Aborted when the server begins to stop: health is NOT_SERVING from then on. */
+  readonly stopping?: AbortSignal;
+}
+
+const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
+
+/** Handlers of all methods: the store's services in both eras, health and reflection. */
+export function grpcHandlers(context: GrpcContext, options: GrpcOptions = {}): readonly UniversalHandler[] {
+  const limit = options.maxMessageBytes ?? MAX_MESSAGE_BYTES;
+  const router = createConnectRouter({
+    readMaxBytes: limit,
+    jsonOptions: { ignoreUnknownFields: false }, // dropping one could change what a digest is of
+  });
+  const told = (codes?: MethodCodes) => ({ interceptors: [answerErrors(context.log, codes)] });
+  const eras: readonly Era[] = [SNIX, TVIX];
+  for (const era of eras) {
+    router
+      .service(era.blobService, blobService(context), told())
+      .service(era.directoryService, directoryService(context, era), told(DIRECTORY_CODES[era.name]))
+      .service(era.pathInfoService, pathInfoService(context, era), told(PATH_INFO_CODES));
+  }
+  const services: DescService[] = [
+    ...eras.flatMap((era) => [era.blobService, era.directoryService, era.pathInfoService]),
+    Health,
+    ServerReflection,
+    ServerReflectionAlpha,
+  ];
+  const reflection = reflectionService(services);
+  router
+    .service(Health, healthService(services.map(({ typeName }) => typeName), options.stopping), told())
+    .service(ServerReflection, reflection, told())
+    // The types say v1, of which v1alpha differs in its name only.
+    .service(ServerReflectionAlpha as unknown as typeof ServerReflection, reflection, told());
+  return router.handlers.map((handler) => limitMessages(handler, limit));
+}
