@@ -1,0 +1,27 @@
+/** A `Deno.Conn` (TCP or a Unix socket) as a {@link Duplex}. */
+import type { Bytes } from "../../bytes/bytes.ts";
+import type { Duplex } from "./duplex.ts";
+
+export class ConnDuplex implements Duplex {
+  #conn: Deno.Conn;
+  #closed = false;
+
+  /** Takes over the connection. */
+  constructor(conn: Deno.Conn) {
+    this.#conn = conn;
+  }
+
+  read(into: Bytes): Promise<number | null> {
+    return this.#conn.read(into);
+  }
+
+  write(bytes: Bytes): Promise<number> {
+    return this.#conn.write(bytes);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#conn.close();
+  }
+}
