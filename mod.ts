@@ -60,6 +60,8 @@ export { calculateNar, type ProofOptions, provenPathInfos } from "./src/store/pr
 export { receiveNar, type ReceiveOptions } from "./src/store/receive_nar.ts";
 export { openPacked, type PackedParts } from "./src/combinators/packed.ts";
 export { indexOver, type PackIndex } from "./src/combinators/pack_index.ts";
+export { nearFar, type NearFarOptions } from "./src/combinators/near_far.ts";
+export { openGrpc, type RemoteOptions, type RemoteServices } from "./src/adapters/grpc/open_grpc.ts";
 export { openMemory } from "./src/adapters/memory/memory_store.ts";
 export { createApp, createServer, type ServerOptions } from "./src/server/app.ts";
 

@@ -38,7 +38,9 @@ export async function openHome(address: string, log: (line: string) => void): Pr
     return await openFolder(decodeURIComponent(new URL(address).pathname), log);
   }
   if (/^[a-z0-9+]{2,}:/i.test(address)) {
-    throw new UsageError(`Cannot open the store ${address}: want a folder, file:///folder or memory:`);
+    throw new UsageError(
+      `Cannot open the store ${address}: want a folder, file:///folder, memory: or grpc+http://HOST:PORT`,
+    );
   }
   return await openFolder(address, log);
 }

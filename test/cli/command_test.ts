@@ -12,9 +12,12 @@ interface Outcome {
   readonly stderr: string;
 }
 
-/** Runs firn to its end, without any variable of its own but these. */
+/** Runs firn to its end, without any variable of its own but these, and one that keeps it off a port others may use. */
 async function firn(args: string[], env: Record<string, string> = {}): Promise<Outcome> {
-  const child = new Deno.Command(Deno.execPath(), { args: ["run", "-A", MAIN, ...args], env });
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", MAIN, ...args],
+    env: { FIRN_GRPC_LISTEN: "127.0.0.1:0", ...env },
+  });
   const { code, stdout, stderr } = await child.output();
   const decoder = new TextDecoder();
   return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
@@ -63,6 +66,12 @@ commandTest(
     assert.equal(code, 0);
     const options = [
       "listen",
+      "grpc-listen",
+      "grpc-tls-cert",
+      "grpc-tls-key",
+      "max-message",
+      "near",
+      "allow-origin",
       "store",
       "secret-key",
       "priority",
@@ -74,7 +83,18 @@ commandTest(
       assert.ok(stdout.includes(`--${option}`), option);
       assert.ok(stdout.includes(`FIRN_${option.toUpperCase().replaceAll("-", "_")}`), option);
     }
-    for (const text of ["[127.0.0.1:8080]", "[./firn-store]", "[40]", "[warn]", "[documented]"]) {
+    for (
+      const text of [
+        "[127.0.0.1:8080]",
+        "[127.0.0.1:8000]",
+        "[4194304]",
+        "[./firn-near]",
+        "[./firn-store]",
+        "[40]",
+        "[warn]",
+        "[documented]",
+      ]
+    ) {
       assert.ok(stdout.includes(text), text);
     }
     assert.match(stdout, /^examples:\n(?: {2}.*\n)+/m);
@@ -96,7 +116,17 @@ commandTest("what cannot be carried out is exit code 2 and a line that says why"
   await assertMisused(["serve", "--secret-key", `${folder}/bad.key`], /Cannot use the secret key .*bad\.key/);
   await assertMisused(
     ["serve", "--listen=127.0.0.1:0", "--store", "s3://bucket"],
-    /Cannot open the store s3:\/\/bucket: want a folder, file:\/\/\/folder or memory:/,
+    /Cannot open the store s3:\/\/bucket: want a folder, file:\/\/\/folder, memory: or grpc\+http:/,
+  );
+  await assertMisused(
+    ["serve", "--store", "grpc+http://host/path", "--near", "memory:"],
+    /Cannot open the store grpc\+http:\/\/host\/path: want grpc\+http:\/\/HOST:PORT, /,
+  );
+  const tls = ["--store=memory:", "--grpc-tls-cert", `${folder}/bad.key`, "--grpc-tls-key", `${folder}/none`];
+  await assertMisused(["serve", "--listen=127.0.0.1:0", ...tls], /Cannot (read .*none: |use .*bad.key for TLS)/);
+  await assertMisused(
+    ["serve", "--listen=127.0.0.1:0", ...tls.slice(0, 4), `${folder}/bad.key`],
+    /Cannot use .*bad\.key for TLS: it is not in PEM/,
   );
 });
 
@@ -116,6 +146,10 @@ commandTest("an address that is taken, or not of this machine, is told in a line
     /Cannot listen on 127\.0\.0\.1:\d+/,
   );
   await assertMisused(["serve", "--listen", "192.0.2.1:80", ...store], /Cannot listen on 192\.0\.2\.1:80/);
+  await assertMisused(
+    ["serve", "--listen=127.0.0.1:0", "--grpc-listen", `127.0.0.1:${port}`, ...store],
+    /Cannot listen on 127\.0\.0\.1:\d+: .*--grpc-listen/,
+  );
 });
 
 commandTest("a store that cannot be opened is told in a line", async (folder) => {
@@ -128,21 +162,25 @@ commandTest("a store that cannot be opened is told in a line", async (folder) =>
   }
 });
 
-commandTest("port 0 takes a free port, and one line on stdout tells it", async (folder) => {
+commandTest("port 0 takes a free port, and a line on stdout for each address tells it", async (folder) => {
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", MAIN, "serve", "--listen", "127.0.0.1:0", "--store", `file://${folder}/with%20space`],
+    env: { FIRN_GRPC_LISTEN: "127.0.0.1:0" },
     stdout: "piped",
     stderr: "null",
   }).spawn();
   const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-  let said = (await reader.read()).value ?? "";
-  const [, url, port] = /^firn serves on (http:\/\/127\.0\.0\.1:(\d+))\n$/.exec(said) ?? [];
-  assert.ok(Number(port) > 0, said);
+  let said = "";
+  while (!said.includes("firn serves on")) said += (await reader.read()).value ?? assert.fail(said);
+  const lines =
+    /^firn serves native gRPC on grpc\+http:\/\/127\.0\.0\.1:(\d+)\nfirn serves on (http:\/\/127\.0\.0\.1:(\d+))\n$/;
+  const [, grpcPort, url, port] = lines.exec(said) ?? [];
+  assert.ok(Number(port) > 0 && Number(grpcPort) > 0, said);
   // It answers as soon as it has said so.
   assert.equal((await (await fetch(`${url}/nix-cache-info`)).text()).split("\n")[0], "StoreDir: /nix/store");
   child.kill("SIGTERM");
   for (let part = await reader.read(); !part.done; part = await reader.read()) said += part.value;
-  assert.equal(said.split("\n").length, 2, "one line");
+  assert.equal(said.split("\n").length, 3, "two lines");
   assert.equal((await child.status).code, 0);
   assert.ok((await Deno.stat(`${folder}/with space/names.kv`)).isFile);
 });
@@ -157,6 +195,7 @@ commandTest("variables set up a server as options do", async (folder) => {
     args: ["run", "-A", MAIN, "serve"],
     env: {
       FIRN_LISTEN: "127.0.0.1:0",
+      FIRN_GRPC_LISTEN: "off",
       FIRN_STORE: store,
       FIRN_PRIORITY: "7",
       FIRN_NO_MASS_QUERY: "1",

@@ -1,6 +1,6 @@
 // The options of `serve`, from the command line and from the environment.
 import assert from "node:assert/strict";
-import { readOptions } from "../../src/cli/serve.ts";
+import { readOptions } from "../../src/cli/serve_options.ts";
 import { UsageError } from "../../src/cli/usage.ts";
 
 const none = () => undefined;
@@ -8,24 +8,52 @@ const environment = (values: Record<string, string>) => (name: string) => values
 
 Deno.test("without options, the defaults", () => {
   assert.deepEqual(readOptions([], none), {
-    hostname: "127.0.0.1",
-    port: 8080,
+    listen: { hostname: "127.0.0.1", port: 8080 },
+    grpcListen: { hostname: "127.0.0.1", port: 8000 },
+    grpcTls: undefined,
+    maxMessageBytes: 4 * 1024 * 1024,
     store: "./firn-store",
+    near: undefined,
     secretKeys: [],
     priority: 40,
     wantMassQuery: true,
     strictReferences: false,
+    writingOrigins: [],
     sizes: "documented",
   });
 });
 
 /** An option, as arguments and as a variable, and what it sets. */
 const OPTIONS: [args: string[], env: Record<string, string>, set: Record<string, unknown>][] = [
-  [["--listen", "0.0.0.0:0"], { FIRN_LISTEN: "0.0.0.0:0" }, { hostname: "0.0.0.0", port: 0 }],
-  [["--listen=[::1]:65535"], { FIRN_LISTEN: "[::1]:65535" }, { hostname: "::1", port: 65535 }],
+  [["--listen", "0.0.0.0:0"], { FIRN_LISTEN: "0.0.0.0:0" }, {
+    listen: { hostname: "0.0.0.0", port: 0 },
+  }],
+  [["--listen=[::1]:65535"], { FIRN_LISTEN: "[::1]:65535" }, {
+    listen: { hostname: "::1", port: 65535 },
+  }],
   [["--listen", "cache.example:1"], { FIRN_LISTEN: "cache.example:1" }, {
-    hostname: "cache.example",
-    port: 1,
+    listen: { hostname: "cache.example", port: 1 },
+  }],
+  [["--grpc-listen", "off"], { FIRN_GRPC_LISTEN: "off" }, { grpcListen: undefined }],
+  [["--grpc-listen", "[::]:1"], { FIRN_GRPC_LISTEN: "[::]:1" }, { grpcListen: { hostname: "::", port: 1 } }],
+  [["--grpc-listen=unix:/a b"], { FIRN_GRPC_LISTEN: "unix:///a b" }, { grpcListen: { path: "/a b" } }],
+  [["--grpc-listen=unix:a"], { FIRN_GRPC_LISTEN: "unix:a" }, { grpcListen: { path: "a" } }],
+  [
+    ["--grpc-tls-cert=c", "--grpc-tls-key=k"],
+    { FIRN_GRPC_TLS_CERT: "c", FIRN_GRPC_TLS_KEY: "k" },
+    { grpcTls: { cert: "c", key: "k" } },
+  ],
+  [["--max-message", "1024"], { FIRN_MAX_MESSAGE: "1024" }, { maxMessageBytes: 1024 }],
+  [["--store=grpc+http://a:1"], { FIRN_STORE: "grpc+http://a:1" }, {
+    store: "grpc+http://a:1",
+    near: "./firn-near",
+  }],
+  [["--store=grpc+unix:/a", "--near=memory:"], { FIRN_STORE: "grpc+unix:/a", FIRN_NEAR: "memory:" }, {
+    store: "grpc+unix:/a",
+    near: "memory:",
+  }],
+  [["--allow-origin=http://a", "--allow-origin", "*"], { FIRN_ALLOW_ORIGIN: "http://a *" }, {
+    writingOrigins: ["http://a", "*"],
   }],
   [["--store", "memory:"], { FIRN_STORE: "memory:" }, { store: "memory:" }],
   [["--secret-key", "a"], { FIRN_SECRET_KEY: "a" }, { secretKeys: ["a"] }],
@@ -52,6 +80,7 @@ Deno.test("each option does the same as its variable, and changes nothing else",
 Deno.test("an option outweighs its variable", () => {
   const env = environment({
     FIRN_LISTEN: "10.0.0.1:1",
+    FIRN_GRPC_LISTEN: "off",
     FIRN_STORE: "elsewhere",
     FIRN_SECRET_KEY: "c",
     FIRN_PRIORITY: "1",
@@ -59,6 +88,7 @@ Deno.test("an option outweighs its variable", () => {
     FIRN_DIRECTORY_SIZES: "snix",
   });
   const args = [
+    "--grpc-listen=127.0.0.1:9",
     "--listen=127.0.0.1:2",
     "--store=here",
     "--secret-key=a",
@@ -67,13 +97,17 @@ Deno.test("an option outweighs its variable", () => {
   ];
   const options = readOptions([...args, "--directory-sizes=documented"], env)!;
   assert.deepEqual(options, {
-    hostname: "127.0.0.1",
-    port: 2,
+    listen: { hostname: "127.0.0.1", port: 2 },
+    grpcListen: { hostname: "127.0.0.1", port: 9 },
+    grpcTls: undefined,
+    maxMessageBytes: 4 * 1024 * 1024,
     store: "here",
+    near: undefined,
     secretKeys: ["a"],
     priority: 3,
     wantMassQuery: true,
     strictReferences: false,
+    writingOrigins: [],
     sizes: "documented",
   });
 });
@@ -102,6 +136,20 @@ Deno.test("values that cannot be are refused, and named, from both", () => {
     [["--listen", ":80"], { FIRN_LISTEN: ":80" }, /^Cannot listen on :80/],
     [["--listen", "::1:80"], { FIRN_LISTEN: "::1:80" }, /^Cannot listen on ::1:80/],
     [["--listen", ""], { FIRN_LISTEN: "" }, /^Cannot listen on/],
+    [["--grpc-listen", "on"], { FIRN_GRPC_LISTEN: "on" }, /^Cannot listen on on: want .*unix:PATH or off/],
+    [["--grpc-listen", "unix:"], { FIRN_GRPC_LISTEN: "unix:" }, /^Cannot listen on unix:: want unix:PATH/],
+    [["--grpc-tls-cert=c"], { FIRN_GRPC_TLS_CERT: "c" }, /want both --grpc-tls-cert and --grpc-tls-key/],
+    [["--grpc-tls-key=k"], { FIRN_GRPC_TLS_KEY: "k" }, /want both --grpc-tls-cert and --grpc-tls-key/],
+    [["--max-message", "4M"], { FIRN_MAX_MESSAGE: "4M" }, /^Cannot use --max-message 4M: want a number/],
+    [["--max-message", "1023"], { FIRN_MAX_MESSAGE: "1023" }, /^Cannot use --max-message 1023/],
+    [["--max-message", "4294967296"], { FIRN_MAX_MESSAGE: "4294967296" }, /^Cannot use --max-message/],
+    [["--near", "memory:"], { FIRN_NEAR: "memory:" }, /^Cannot use --near with the store \.\/firn-store/],
+    [
+      ["--allow-origin", "example.org"],
+      { FIRN_ALLOW_ORIGIN: "example.org" },
+      /^Cannot use --allow-origin example\.org: want \*, or an origin/,
+    ],
+    [["--allow-origin", "http://a/"], { FIRN_ALLOW_ORIGIN: "http://a/" }, /^Cannot use --allow-origin/],
     [["--priority", "high"], { FIRN_PRIORITY: "high" }, /^Cannot use --priority high: want a whole number/],
     [["--priority", "1.5"], { FIRN_PRIORITY: "1.5" }, /^Cannot use --priority 1\.5/],
     [["--priority", ""], { FIRN_PRIORITY: "" }, /^Cannot use --priority/],

@@ -24,6 +24,13 @@ export class FirnServer implements AsyncDisposable {
     return this.#url;
   }
 
+  /** Where it answers native gRPC: HOST:PORT, or unix:PATH. */
+  get grpc(): string {
+    const found = /^firn serves native gRPC on (?:grpc\+https?:\/\/(\S+)|grpc\+(unix:\S+))$/m.exec(this.#log);
+    if (!found) throw new Error(`Cannot tell where firn serves gRPC; it printed:\n${this.log}`);
+    return found[1] ?? found[2];
+  }
+
   /** Everything it has printed, stdout and stderr in the order they were read. */
   get log(): string {
     return this.#log;
@@ -49,8 +56,8 @@ export class FirnServer implements AsyncDisposable {
 
   async #address(): Promise<string> {
     for (;;) {
-      const found = /http:\/\/[^\s/]+/.exec(this.#log);
-      if (found) return found[0];
+      const found = /^firn serves on (http:\/\/[^\s/]+)$/m.exec(this.#log);
+      if (found) return found[1];
       await pause(10);
     }
   }
@@ -100,7 +107,10 @@ export class FirnServer implements AsyncDisposable {
 /** Start `serve` and return at once; for tests in which it should not come up. */
 export function spawnServe(store: string, options: string[] = []): Deno.ChildProcess {
   return new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", MAIN, "serve", "--listen", "127.0.0.1:0", "--store", store, ...options],
+    args: [
+      ...["run", "-A", MAIN, "serve", "--listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0"],
+      ...["--store", store, ...options],
+    ],
     stdin: "null",
     stdout: "piped",
     stderr: "piped",

@@ -192,6 +192,34 @@ processTest("a second signal does not cut short what the first lets finish", asy
   assert.equal(await code, 0);
 });
 
+processTest("SIGTERM during a call over a WebSocket: it is finished", async (store) => {
+  await using server = await FirnServer.start(store);
+  const socket = new WebSocket(
+    `${server.url.replace("http", "ws")}/snix.castore.v1.BlobService/Put`,
+    "grpc-websockets",
+  );
+  socket.binaryType = "arraybuffer";
+  const received: Uint8Array[] = [];
+  socket.onmessage = ({ data }) => received.push(new Uint8Array(data));
+  const closed = new Promise<CloseEvent>((resolve) => socket.onclose = resolve);
+  await new Promise((resolve) => socket.onopen = resolve);
+  socket.send(new TextEncoder().encode("content-type: application/grpc-web+proto\r\n"));
+  const send = (data: string) => {
+    const message = new TextEncoder().encode(data);
+    socket.send(Uint8Array.of(0, 0, 0, 0, 0, message.length + 2, 0x0a, message.length, ...message));
+  };
+  send("Hello ");
+  await pause(200);
+  const code = server.stop();
+  await until("the signal to be heard", () => server.log.includes("SIGTERM: finishing"));
+  send("World!");
+  socket.send(Uint8Array.of(1));
+  assert.equal((await closed).code, 1000);
+  const digest = "5ca7815adcb484e9a136c11efe69c1d530176d549b5d18d038eb5280b4b3470c";
+  assert.ok(concat(received as Bytes[]).toHex().includes(digest));
+  assert.equal(await code, 0);
+});
+
 processTest("SIGTERM during a download: it is finished", async (store) => {
   await using server = await FirnServer.start(store);
   const file = await narFile(await fileNar(noise(40 * MIB, 16)));

@@ -1,0 +1,152 @@
+/**
+ * The addresses a server answers at, and how it stops: nobody who is being answered is cut off.
+ */
+import { type Listening as Listener, listenTcp, listenTls, listenUnix } from "../adapters/http2/listen.ts";
+import { type Http2Handler, Http2Server } from "../adapters/http2/server.ts";
+import type { UpgradeWebSocket } from "../server/context.ts";
+import type { ServeOptions, TcpAddress } from "./serve_options.ts";
+import { UsageError } from "./usage.ts";
+
+/** Milliseconds that native calls under way have to end when the server stops. */
+const GRACE_MS = 10 * 60_000;
+
+/** A server that answers at an address. */
+export interface Listening {
+  /** As clients want it. */
+  readonly address: string;
+  /** Resolves when it has stopped. */
+  readonly finished: Promise<void>;
+  /** Takes nothing new, and stops once what is under way has been answered. */
+  stop(): void;
+}
+
+/** What is under way at an HTTP address: requests, and WebSockets, which outlast theirs. */
+export class UnderWay {
+  #count = 0;
+  #idle = Promise.withResolvers<void>();
+  #stopping = false;
+
+  /** Whether nothing new is taken. */
+  get stopping(): boolean {
+    return this.#stopping;
+  }
+
+  /** Resolves once the server is stopping and nothing is under way. */
+  get idle(): Promise<void> {
+    return this.#idle.promise;
+  }
+
+  begin(): void {
+    this.#count++;
+  }
+
+  end(): void {
+    this.#count--;
+    this.#look();
+  }
+
+  stop(): void {
+    this.#stopping = true;
+    this.#look();
+  }
+
+  #look(): void {
+    if (this.#stopping && this.#count === 0) this.#idle.resolve();
+  }
+
+  /** The platform's WebSockets, each under way until it is closed. */
+  readonly upgradeWebSocket: UpgradeWebSocket = (request, protocol) => {
+    const upgraded = Deno.upgradeWebSocket(request, { protocol });
+    this.begin();
+    upgraded.socket.addEventListener("close", () => this.end(), { once: true });
+    return upgraded;
+  };
+}
+
+/** Serves HTTP. Throws {@link UsageError} for an address that cannot be had. */
+export function listenHttp(
+  { hostname, port }: TcpAddress,
+  fetch: (request: Request) => Response | Promise<Response>,
+  underWay: UnderWay,
+): Listening {
+  // The platform's own shutdown() cuts the bodies of uploads, so it is called when no handler is at work any more.
+  const handle = async (request: Request) => {
+    if (underWay.stopping) {
+      return new Response("The server is stopping; ask again later\n", {
+        status: 503,
+        headers: { "content-type": "text/plain; charset=utf-8", "retry-after": "5", connection: "close" },
+      });
+    }
+    underWay.begin();
+    try {
+      return await fetch(request);
+    } finally {
+      underWay.end();
+    }
+  };
+  let server: Deno.HttpServer<Deno.NetAddr>;
+  try {
+    server = Deno.serve({ hostname, port, onListen() {} }, handle);
+  } catch (cause) {
+    throw new UsageError(`Cannot listen on ${hostname}:${port}: ${(cause as Error).message}`);
+  }
+  underWay.idle.then(() => server.shutdown());
+  const host = server.addr.hostname.includes(":") ? `[${server.addr.hostname}]` : server.addr.hostname;
+  return {
+    address: `http://${host}:${server.addr.port}`,
+    finished: server.finished,
+    stop: () => underWay.stop(),
+  };
+}
+
+/** Serves native gRPC. Throws {@link UsageError} for an address that cannot be had, or TLS files that cannot be used. */
+export async function listenGrpc(
+  where: NonNullable<ServeOptions["grpcListen"]>,
+  tls: ServeOptions["grpcTls"],
+  handler: Http2Handler,
+  log: (line: string) => void,
+): Promise<Listening> {
+  const server = new Http2Server(handler, { log });
+  let listener: Listener;
+  try {
+    listener = await openListener(where, tls, server, log);
+  } catch (error) {
+    throw error instanceof UsageError ? error : new UsageError(`${(error as Error).message} (--grpc-listen)`);
+  }
+  const finished = Promise.withResolvers<void>();
+  const scheme = "path" in where ? "grpc+unix:" : tls ? "grpc+https://" : "grpc+http://";
+  return {
+    address: scheme + listener.address,
+    finished: finished.promise,
+    stop() {
+      Promise.all([listener.close(), server.stop(GRACE_MS)]).then(() => finished.resolve(), finished.reject);
+    },
+  };
+}
+
+async function openListener(
+  where: NonNullable<ServeOptions["grpcListen"]>,
+  tls: ServeOptions["grpcTls"],
+  server: Http2Server,
+  log: (line: string) => void,
+): Promise<Listener> {
+  const accept = server.handleConnection.bind(server);
+  if ("path" in where) {
+    if (tls) throw new UsageError(`Cannot serve gRPC over TLS on unix:${where.path}: want HOST:PORT`);
+    return await listenUnix({ ...where, log }, accept);
+  }
+  if (!tls) return listenTcp({ ...where, log }, accept);
+  const [cert, key] = await Promise.all([readPem(tls.cert), readPem(tls.key)]);
+  return await listenTls({ ...where, cert, key, log }, accept);
+}
+
+async function readPem(path: string): Promise<string> {
+  let text: string;
+  try {
+    text = await Deno.readTextFile(path);
+  } catch (cause) {
+    throw new UsageError(`Cannot read ${path}: ${(cause as Error).message}`);
+  }
+  if (text.includes("-----BEGIN ")) return text;
+  throw new UsageError(`Cannot use ${path} for TLS: it is not in PEM`);
+}

@@ -1,0 +1,207 @@
+/** The options of `firn serve`: what they are called, what they may be, and what they are when nothing is said. */
+import { parseArgs } from "node:util";
+import { UsageError } from "./usage.ts";
+
+export const SERVE_HELP = `firn serve: serve a Nix store over HTTP and gRPC
+
+usage: firn serve [options]
+
+  --listen HOST:PORT        where to listen for HTTP, gRPC-Web and Connect;
+                            port 0 takes a free one                       [127.0.0.1:8080]  FIRN_LISTEN
+  --grpc-listen ADDRESS     where to listen for native gRPC: HOST:PORT,
+                            unix:PATH or off                              [127.0.0.1:8000]  FIRN_GRPC_LISTEN
+  --grpc-tls-cert FILE      a certificate chain (PEM): native gRPC over TLS                 FIRN_GRPC_TLS_CERT
+  --grpc-tls-key FILE       its private key (PEM)                                           FIRN_GRPC_TLS_KEY
+  --max-message BYTES       the longest gRPC message taken                [4194304]         FIRN_MAX_MESSAGE
+  --store ADDRESS           where the store lives: a folder, memory:, or
+                            another server: grpc+http://HOST:PORT,
+                            grpc+https://HOST:PORT, grpc+unix:/PATH       [./firn-store]    FIRN_STORE
+  --near ADDRESS            with another server as the store: a folder or
+                            memory: that keeps here what is read there    [./firn-near]     FIRN_NEAR
+  --secret-key FILE         sign what is served with this Nix secret key;
+                            may be given several times                                      FIRN_SECRET_KEY (FILE:FILE…)
+  --priority N              in nix-cache-info; lower is asked first       [40]              FIRN_PRIORITY
+  --no-mass-query           do not offer mass queries in nix-cache-info                     FIRN_NO_MASS_QUERY=1
+  --references warn|strict  what to do with a path whose contents mention
+                            paths it does not list: note it or refuse it  [warn]            FIRN_REFERENCES
+  --allow-origin ORIGIN     let pages of this origin write, * for all; the
+                            server's own may, and all may read;
+                            may be given several times                                      FIRN_ALLOW_ORIGIN (A B…)
+  --directory-sizes documented|snix
+                            how Directories written here count their
+                            entries; snix: as running snix stores do      [documented]      FIRN_DIRECTORY_SIZES
+  --help                    show this
+
+examples:
+  firn serve                                              a store in ./firn-store on http://127.0.0.1:8080
+  firn serve --listen 0.0.0.0:8080 --store /srv/firn      for other machines
+  firn serve --store grpc+http://store.example:8000       a binary cache in front of another firn, or a snix
+  nix key generate-secret --key-name cache-1 > key; firn serve --secret-key key
+
+  nix copy --to http://127.0.0.1:8080 ./result
+  nix copy --from http://127.0.0.1:8080 --no-check-sigs /nix/store/…
+  grpcurl -plaintext 127.0.0.1:8000 list
+
+Lines on stdout tell the addresses once they answer; stderr is the log. SIGTERM and SIGINT finish what is under way.
+`;
+
+/** A TCP address; port 0 is any that is free. */
+export interface TcpAddress {
+  readonly hostname: string;
+  readonly port: number;
+}
+
+export interface ServeOptions {
+  readonly listen: TcpAddress;
+  /** `undefined`: native gRPC is not served. */
+  readonly grpcListen: TcpAddress | { readonly path: string } | undefined;
+  /** Files with the certificate chain and the private key. */
+  readonly grpcTls: { readonly cert: string; readonly key: string } | undefined;
+  readonly maxMessageBytes: number;
+  readonly store: string;
+  /** Only with a store that is another server. */
+  readonly near: string | undefined;
+  readonly secretKeys: readonly string[];
+  readonly priority: number;
+  readonly wantMassQuery: boolean;
+  readonly strictReferences: boolean;
+  readonly writingOrigins: readonly string[];
+  readonly sizes: "documented" | "snix";
+}
+
+/** The options of a command line and its environment; `undefined` when help was asked for. */
+export function readOptions(
+  args: readonly string[],
+  env: (name: string) => string | undefined,
+): ServeOptions | undefined {
+  let values;
+  try {
+    ({ values } = parseArgs({
+      args: [...args],
+      options: {
+        listen: { type: "string" },
+        "grpc-listen": { type: "string" },
+        "grpc-tls-cert": { type: "string" },
+        "grpc-tls-key": { type: "string" },
+        "max-message": { type: "string" },
+        store: { type: "string" },
+        near: { type: "string" },
+        "secret-key": { type: "string", multiple: true },
+        priority: { type: "string" },
+        "no-mass-query": { type: "boolean" },
+        references: { type: "string" },
+        "allow-origin": { type: "string", multiple: true },
+        "directory-sizes": { type: "string" },
+        help: { type: "boolean", short: "h" },
+      },
+    }));
+  } catch (error) {
+    throw new UsageError((error as Error).message.split("\n")[0]);
+  }
+  if (values.help) return undefined;
+  const store = values.store ?? env("FIRN_STORE") ?? "./firn-store";
+  return {
+    listen: parseTcp(values.listen ?? env("FIRN_LISTEN") ?? "127.0.0.1:8080"),
+    grpcListen: parseGrpcListen(values["grpc-listen"] ?? env("FIRN_GRPC_LISTEN") ?? "127.0.0.1:8000"),
+    grpcTls: parseTls(
+      values["grpc-tls-cert"] ?? env("FIRN_GRPC_TLS_CERT"),
+      values["grpc-tls-key"] ?? env("FIRN_GRPC_TLS_KEY"),
+    ),
+    maxMessageBytes: parseMaxMessage(values["max-message"] ?? env("FIRN_MAX_MESSAGE") ?? "4194304"),
+    store,
+    near: parseNear(values.near ?? env("FIRN_NEAR"), store),
+    secretKeys: values["secret-key"] ?? env("FIRN_SECRET_KEY")?.split(":").filter((path) => path !== "") ??
+      [],
+    priority: parsePriority(values.priority ?? env("FIRN_PRIORITY") ?? "40"),
+    wantMassQuery: !(values["no-mass-query"] ?? parseYes("FIRN_NO_MASS_QUERY", env("FIRN_NO_MASS_QUERY"))),
+    strictReferences: oneOf(
+      "--references",
+      values.references ?? env("FIRN_REFERENCES") ?? "warn",
+      ["warn", "strict"] as const,
+    ) ===
+      "strict",
+    writingOrigins: (values["allow-origin"] ?? env("FIRN_ALLOW_ORIGIN")?.split(/\s+/).filter(Boolean) ?? [])
+      .map(
+        parseOrigin,
+      ),
+    sizes: oneOf(
+      "--directory-sizes",
+      values["directory-sizes"] ?? env("FIRN_DIRECTORY_SIZES") ?? "documented",
+      ["documented", "snix"] as const,
+    ),
+  };
+}
+
+function parseTcp(text: string, alternatives = ""): TcpAddress {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:\s]+)):(\d{1,5})$/.exec(text);
+  if (!match || Number(match[3]) > 65535) {
+    throw new UsageError(
+      `Cannot listen on ${text}: want HOST:PORT, such as 127.0.0.1:8080 or [::]:8080${alternatives}`,
+    );
+  }
+  return { hostname: match[1] ?? match[2], port: Number(match[3]) };
+}
+
+function parseGrpcListen(text: string): ServeOptions["grpcListen"] {
+  if (text === "off") return undefined;
+  if (!text.startsWith("unix:")) return parseTcp(text, ", or unix:PATH or off");
+  const path = text.slice("unix:".length).replace(/^\/\/(?=\/)/, ""); // unix:///run/firn as well
+  if (path === "") {
+    throw new UsageError(`Cannot listen on ${text}: want unix:PATH, such as unix:/run/firn.sock`);
+  }
+  return { path };
+}
+
+function parseTls(cert: string | undefined, key: string | undefined): ServeOptions["grpcTls"] {
+  if (cert === undefined && key === undefined) return undefined;
+  if (cert === undefined || key === undefined) {
+    throw new UsageError("Cannot serve gRPC over TLS: want both --grpc-tls-cert and --grpc-tls-key");
+  }
+  return { cert, key };
+}
+
+/** Connect's own bound on messages. */
+const MOST_MESSAGE = 2 ** 32 - 1;
+
+function parseMaxMessage(text: string): number {
+  const bytes = Number(text);
+  if (!/^\d+$/.test(text) || bytes < 1024 || bytes > MOST_MESSAGE) {
+    throw new UsageError(`Cannot use --max-message ${text}: want a number of bytes, 1024 to ${MOST_MESSAGE}`);
+  }
+  return bytes;
+}
+
+function parseNear(near: string | undefined, store: string): string | undefined {
+  if (isRemote(store)) return near ?? "./firn-near";
+  if (near === undefined) return undefined;
+  throw new UsageError(`Cannot use --near with the store ${store}: it is for a store that is another server`);
+}
+
+/** Whether the address of a store is that of another server. */
+export function isRemote(store: string): boolean {
+  return store.startsWith("grpc+");
+}
+
+function parsePriority(text: string): number {
+  if (!/^-?\d{1,9}$/.test(text)) throw new UsageError(`Cannot use --priority ${text}: want a whole number`);
+  return Number(text);
+}
+
+function parseOrigin(text: string): string {
+  if (text === "*" || (URL.canParse(text) && new URL(text).origin === text)) return text;
+  throw new UsageError(`Cannot use --allow-origin ${text}: want *, or an origin such as https://example.org`);
+}
+
+function parseYes(name: string, text: string | undefined): boolean {
+  if (text === undefined || text === "" || text === "0" || text === "false") return false;
+  if (text === "1" || text === "true") return true;
+  throw new UsageError(`Cannot use ${name}=${text}: want 1 or 0`);
+}
+
+function oneOf<T extends string>(option: string, text: string, choices: readonly T[]): T {
+  const choice = choices.find((known) => known === text);
+  if (choice === undefined) {
+    throw new UsageError(`Cannot use ${option} ${text}: want ${choices.join(" or ")}`);
+  }
+  return choice;
+}

@@ -1,0 +1,32 @@
+/**
+ * Opening what `serve` serves, by its address: a home on this machine (home.ts), or another server (remote_store.ts) with a home
+ * in front of it that keeps here what was read there.
+ */
+import { nearFar } from "../combinators/near_far.ts";
+import { type Services, servicesOver } from "../store/services.ts";
+import { openHome } from "./home.ts";
+import { isRemote, type ServeOptions } from "./serve_options.ts";
+
+/** A store that is open. Disposing it writes what waits and lets go of everything. */
+export interface OpenStore extends Services, AsyncDisposable {}
+
+/** Opens a store. `log` is told what takes long, and what went wrong and was made up for. Throws as `openHome`. */
+export async function openStore(
+  { store, near }: Pick<ServeOptions, "store" | "near">,
+  log: (line: string) => void,
+): Promise<OpenStore> {
+  if (!isRemote(store)) {
+    const home = await openHome(store, log);
+    return { ...servicesOver(home), [Symbol.asyncDispose]: () => home[Symbol.asyncDispose]() };
+  }
+  await using resources = new AsyncDisposableStack();
+  const { openRemote } = await import("./remote_store.ts"); // most servers need none of it
+  const far = resources.use(openRemote(store));
+  const home = resources.use(await openHome(near!, log));
+  const kept = resources.move();
+  return {
+    ...nearFar({ near: home, far, log }),
+    names: home.names,
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
+}
