@@ -25,6 +25,13 @@ export class Budget {
     return new Promise((admit) => this.#waiting.push({ amount, admit }));
   }
 
+  /** Takes an amount if that can be had at once, and says whether it did: for what one can do without. */
+  tryTake(amount: number): boolean {
+    if (this.#waiting.length > 0 || !this.#fits(amount)) return false;
+    this.#used += amount;
+    return true;
+  }
+
   /** Gives an amount back. */
   give(amount: number): void {
     this.#used -= amount;

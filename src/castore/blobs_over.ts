@@ -2,6 +2,7 @@
  * Blobs on a ByteStore: cut into chunks by content (FastCDC), each chunk one value, verified whenever it is read.
  */
 import { Background } from "../bytes/background.ts";
+import { Budget } from "../bytes/budget.ts";
 import { type Bytes, concat, EMPTY, equals } from "../bytes/bytes.ts";
 import { DamageError } from "../errors.ts";
 import { blake3, createBlake3 } from "../hash/blake3.ts";
@@ -16,6 +17,11 @@ import { blobKey, chunkKey, decodeChunkList, encodeChunkList, getLong, putLong }
 const WRITE_WINDOW = 24 * 1024 * 1024;
 /** Bytes of one blob's chunks that are read ahead of the reader. */
 const READ_AHEAD = 4 * 1024 * 1024;
+/**
+ * The same of all blobs together: many readers that are slow must not hold much each. One that finds nothing left reads
+ * chunk by chunk.
+ */
+const ALL_READ_AHEAD = 64 * 1024 * 1024;
 
 /** A {@link BlobService} that keeps its blobs in a ByteStore. */
 export function blobsOver(store: ByteStore): BlobService {
@@ -24,6 +30,7 @@ export function blobsOver(store: ByteStore): BlobService {
 
 class BlobsOver implements BlobService {
   #store: ByteStore;
+  #ahead = new Budget(ALL_READ_AHEAD);
 
   constructor(store: ByteStore) {
     this.#store = store;
@@ -43,7 +50,7 @@ class BlobsOver implements BlobService {
       return new OneChunkReader(whole.length, bytes);
     }
     const chunks = await this.#chunkList(digest);
-    return chunks && new ManyChunksReader(this.#store, digest, chunks, options.range);
+    return chunks && new ManyChunksReader(this.#store, this.#ahead, digest, chunks, options.range);
   }
 
   put(source: Bytes | AsyncIterable<Bytes>): Promise<ChunkMeta> {
@@ -132,15 +139,33 @@ class OneChunkReader implements BlobReader {
   }
 }
 
+/** A chunk that was asked for. */
+interface Asked {
+  /** Where in the blob it begins. */
+  readonly start: number;
+  readonly bytes: Promise<Bytes>;
+  readonly size: number;
+  /** What it takes of what all readers may read ahead. */
+  readonly taken: number;
+}
+
 class ManyChunksReader implements BlobReader {
   readonly size: number;
   #store: ByteStore;
+  #ahead: Budget;
   #digest: Digest;
   #chunks: ChunkMeta[];
   #range: ByteRange;
 
-  constructor(store: ByteStore, digest: Digest, chunks: ChunkMeta[], range: ByteRange | undefined) {
+  constructor(
+    store: ByteStore,
+    ahead: Budget,
+    digest: Digest,
+    chunks: ChunkMeta[],
+    range: ByteRange | undefined,
+  ) {
     this.#store = store;
+    this.#ahead = ahead;
     this.#digest = digest;
     this.#chunks = chunks;
     this.size = chunks.reduce((sum, chunk) => sum + chunk.size, 0);
@@ -154,31 +179,45 @@ class ManyChunksReader implements BlobReader {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Bytes, void, void> {
-    const ahead: { start: number; bytes: Promise<Bytes> }[] = [];
+    const covered = this.#covered();
+    const asked: Asked[] = [];
     let inFlight = 0;
-    let start = 0;
-    let next = 0;
-    while (true) {
-      while (next < this.#chunks.length && inFlight < READ_AHEAD) {
-        const chunk = this.#chunks[next++];
-        const end = start + chunk.size;
-        if (end > this.#range.start && start < this.#range.end) {
+    try {
+      for (let next = covered.next();;) {
+        while (!next.done) {
+          const { chunk, start } = next.value;
+          const ahead = asked.length > 0;
+          if (ahead && (inFlight >= READ_AHEAD || !this.#ahead.tryTake(chunk.size))) break;
           const bytes = this.#read(chunk);
           bytes.catch(() => {}); // reported where it is awaited, which may be later or, after an early end, never
-          ahead.push({ start, bytes });
+          asked.push({ start, bytes, size: chunk.size, taken: ahead ? chunk.size : 0 });
           inFlight += chunk.size;
+          next = covered.next();
         }
-        start = end;
-        if (start >= this.#range.end) next = this.#chunks.length;
+        if (asked.length === 0) return;
+        const first = asked[0];
+        const bytes = await first.bytes;
+        yield bytes.subarray(
+          Math.max(0, this.#range.start - first.start),
+          Math.max(0, this.#range.end - first.start),
+        );
+        asked.shift();
+        inFlight -= first.size;
+        this.#ahead.give(first.taken);
       }
-      const first = ahead.shift();
-      if (!first) return;
-      const bytes = await first.bytes;
-      inFlight -= bytes.length;
-      yield bytes.subarray(
-        Math.max(0, this.#range.start - first.start),
-        Math.max(0, this.#range.end - first.start),
-      );
+    } finally {
+      // What is still being read is held until it is there, wanted or not.
+      for (const { bytes, taken } of asked) bytes.catch(() => {}).then(() => this.#ahead.give(taken));
+    }
+  }
+
+  /** The chunks that the range touches, and where in the blob they begin. */
+  *#covered(): Generator<{ chunk: ChunkMeta; start: number }, undefined, void> {
+    let start = 0;
+    for (const chunk of this.#chunks) {
+      if (start >= this.#range.end) return;
+      if (start + chunk.size > this.#range.start) yield { chunk, start };
+      start += chunk.size;
     }
   }
 

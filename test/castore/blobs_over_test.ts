@@ -110,6 +110,28 @@ Deno.test("blobs: chunks are read ahead, with a bound", async () => {
   assert.ok(store.most > 3);
 });
 
+Deno.test("blobs: readers that wait share what is read ahead, and give it back when they leave", async () => {
+  const store = new WatchedStore(openMemory());
+  const blobs = blobsOver(store);
+  const { digest } = await blobs.put(pattern(20_000_000));
+  const chunks = (await blobs.chunks(digest))!;
+  const [shared, own] = [64 * 1024 * 1024, 2 * 512 * 1024];
+  const start = async () => {
+    const before = store.count("get", "chunk/");
+    const pieces = (await blobs.open(digest))![Symbol.asyncIterator]();
+    await pieces.next();
+    return { pieces, asked: store.count("get", "chunk/") - before };
+  };
+  const readers: Awaited<ReturnType<typeof start>>[] = [];
+  for (let i = 0; i < 60; i++) readers.push(await start());
+  const asked = readers.reduce((sum, reader) => sum + reader.asked, 0);
+  const bytes = asked * 20_000_000 / chunks.length;
+  assert.ok(bytes < 1.2 * (shared + 60 * own), `${bytes} bytes for readers that wait`);
+  assert.ok(readers[0].asked > 5 && readers[59].asked <= 3, `${readers[0].asked}, then ${readers[59].asked}`);
+  for (const { pieces } of readers) await pieces.return!();
+  assert.equal((await start()).asked, readers[0].asked);
+});
+
 Deno.test("blobs: a range reads the chunks it covers and no others", async () => {
   const store = new WatchedStore(openMemory());
   const blobs = blobsOver(store);
