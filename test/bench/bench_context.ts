@@ -16,6 +16,8 @@ export interface BenchContext {
   /** An empty folder of this run, on the disk that the stores are on. */
   readonly work: string;
   readonly rounds: number;
+  /** Whether figures may be rough: less is transferred. */
+  readonly quick: boolean;
   /** Seconds that each measurement of requests takes. */
   readonly requestSeconds: number;
 }

@@ -1,13 +1,15 @@
 /**
  * How fast the server is beside nix without one: `deno task bench [--quick] [--only TEXT]`. Rows as report.ts says, on
- * stdout; what they measure is said in uploads.ts, downloads.ts and requests.ts; on what, in corpora.ts. Needs Linux,
- * nix and curl, and wrk for the rows of requests. Three rounds take about ten minutes on two quiet cores.
+ * stdout; what they measure is said in uploads.ts, downloads.ts, requests.ts and grpc.ts; on what, in corpora.ts. Needs Linux,
+ * nix and curl, wrk for the rows of requests, and node, go and h2load for those of gRPC. Three rounds take about twenty minutes on
+ * two quiet cores.
  */
 import { parseArgs } from "node:util";
 import { builder } from "../e2e/nix.ts";
 import type { BenchContext } from "./bench_context.ts";
 import { cacheFolder, type Corpus, CORPUS_NAMES, type CorpusName, openCorpus, warm } from "./corpora.ts";
 import { benchDownloads } from "./downloads.ts";
+import { benchGrpc } from "./grpc.ts";
 import { emptyFolder, removeTree, settle } from "./measure.ts";
 import { Report } from "./report.ts";
 import { benchRequests } from "./requests.ts";
@@ -16,7 +18,7 @@ import { benchUploads } from "./uploads.ts";
 const HELP = `usage: deno task bench [--quick] [--only TEXT]
 
   --only TEXT   only rows with this in their names, such as upload/small or /default
-  --quick       one round instead of three, and a quarter of big
+  --quick       one round instead of three, and a quarter of big and of what goes by gRPC
 `;
 
 const { values } = parseArgs({
@@ -48,6 +50,7 @@ const context: BenchContext = {
   open: (name) => corpora.getOrInsertComputed(name, make),
   work,
   rounds: quick ? 1 : 3,
+  quick,
   requestSeconds: quick ? 2 : 4,
 };
 
@@ -69,6 +72,7 @@ try {
     await benchDownloads(name, context);
   }
   await benchRequests(context);
+  await benchGrpc(context);
 } finally {
   await removeTree(work);
 }

@@ -5,8 +5,9 @@
  *   { name, value, unit }                  a figure
  *   { name, value, unit, below, ok }       a figure with a bound
  *
- * Arguments choose: `memory`, `start-up`; none is both.
+ * Arguments choose: `memory`, `start-up`, `grpc`; none is all.
  */
+import { measureGrpc } from "./grpc.ts";
 import { measureNar } from "./large_nars.ts";
 import { manyFiles, oneFile } from "./nars.ts";
 import { verdict } from "./rows.ts";
@@ -20,5 +21,6 @@ if (wanted("memory")) {
   await measureNar(manyFiles(1, 200_000, 64));
   await measureNar(oneFile(4096));
 }
+if (wanted("grpc")) await measureGrpc();
 for (const line of verdict()) console.error(`over: ${line}`);
 Deno.exitCode = verdict().length > 0 ? 1 : 0;

@@ -8,8 +8,12 @@ import type {
   UniversalServerRequest,
   UniversalServerResponse,
 } from "@connectrpc/connect/protocol";
+import { encodeMessage, plainMessage } from "./grpc_message.ts";
 
-/** Answers requests by these handlers. An unknown method is UNIMPLEMENTED to gRPC, and status 404 to all others. */
+/**
+ * Answers requests by these handlers. Pieces of a request's body must stay as they are, for messages are views of them. An
+ * unknown method is UNIMPLEMENTED to gRPC, and status 404 to all others.
+ */
 export function rpcHandler(
   handlers: readonly UniversalHandler[],
 ): (request: UniversalServerRequest) => Promise<UniversalServerResponse> {
@@ -17,7 +21,21 @@ export function rpcHandler(
   return async (request) => {
     const { pathname } = new URL(request.url);
     const handler = byPath.get(pathname);
-    return handler ? await handler(request) : await unknownMethod(request, pathname);
+    return handler ? withPlainMessage(await handler(request)) : await unknownMethod(request, pathname);
+  };
+}
+
+/** The trailers are complete only when the body has ended, which is when they are asked for. */
+function withPlainMessage(response: UniversalServerResponse): UniversalServerResponse {
+  const { status, header, body, trailer } = response;
+  if (!trailer) return response;
+  return {
+    status,
+    header,
+    body,
+    get trailer() {
+      return plainMessage(trailer);
+    },
   };
 }
 
@@ -51,7 +69,7 @@ async function unknownMethod(
     header: new Headers({
       "content-type": contentType,
       "grpc-status": String(Code.Unimplemented),
-      "grpc-message": encodeURIComponent(message),
+      "grpc-message": encodeMessage(message),
     }),
   };
 }

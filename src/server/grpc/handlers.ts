@@ -3,7 +3,7 @@
  * transport brings requests (`dispatch.ts`).
  */
 import type { DescService } from "@bufbuild/protobuf";
-import { createConnectRouter } from "@connectrpc/connect";
+import { createConnectRouter, type ServiceImpl } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { Health } from "../../gen/grpc/health/v1/health_pb.ts";
 import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.ts";
@@ -14,9 +14,10 @@ import { DIRECTORY_CODES, directoryService } from "./directory_service.ts";
 import { type Era, SNIX, TVIX } from "./era.ts";
 import { healthService } from "./health.ts";
 import { limitMessages } from "./message_limit.ts";
+import { type Implementation, withNative } from "./native.ts";
 import { PATH_INFO_CODES, pathInfoService } from "./path_info_service.ts";
 import { reflectionService } from "./reflection.ts";
-import { answerErrors, type MethodCodes } from "./status.ts";
+import { answerErrors, answersBy, type MethodCodes } from "./status.ts";
 
 /** What the services need of the server. */
 export type GrpcContext = Pick<
@@ -37,17 +38,22 @@ const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 /** Handlers of all methods: the store's services in both eras, health and reflection. */
 export function grpcHandlers(context: GrpcContext, options: GrpcOptions = {}): readonly UniversalHandler[] {
   const limit = options.maxMessageBytes ?? MAX_MESSAGE_BYTES;
-  const router = createConnectRouter({
-    readMaxBytes: limit,
-    jsonOptions: { ignoreUnknownFields: false }, // dropping one could change what a digest is of
-  });
-  const told = (codes?: MethodCodes) => ({ interceptors: [answerErrors(context.log, codes)] });
+  const connect = { readMaxBytes: limit, jsonOptions: { ignoreUnknownFields: false } }; // dropping one could change a digest
+  const handlers: UniversalHandler[] = [];
+  const add = <T extends DescService>(service: T, implementation: ServiceImpl<T>, codes?: MethodCodes) => {
+    const answer = answersBy(context.log, codes);
+    const router = createConnectRouter(connect);
+    router.service(service, implementation, { interceptors: [answerErrors(answer)] });
+    for (const handler of router.handlers) {
+      const method = implementation[handler.method.localName as keyof ServiceImpl<T>] as Implementation;
+      handlers.push(withNative(limitMessages(handler, limit), method, { limit, answer }));
+    }
+  };
   const eras: readonly Era[] = [SNIX, TVIX];
   for (const era of eras) {
-    router
-      .service(era.blobService, blobService(context), told())
-      .service(era.directoryService, directoryService(context, era), told(DIRECTORY_CODES[era.name]))
-      .service(era.pathInfoService, pathInfoService(context, era), told(PATH_INFO_CODES));
+    add(era.blobService, blobService(context));
+    add(era.directoryService, directoryService(context, era), DIRECTORY_CODES[era.name]);
+    add(era.pathInfoService, pathInfoService(context, era), PATH_INFO_CODES);
   }
   const services: DescService[] = [
     ...eras.flatMap((era) => [era.blobService, era.directoryService, era.pathInfoService]),
@@ -56,10 +62,9 @@ export function grpcHandlers(context: GrpcContext, options: GrpcOptions = {}): r
     ServerReflectionAlpha,
   ];
   const reflection = reflectionService(services);
-  router
-    .service(Health, healthService(services.map(({ typeName }) => typeName), options.stopping), told())
-    .service(ServerReflection, reflection, told())
-    // The types say v1, of which v1alpha differs in its name only.
-    .service(ServerReflectionAlpha as unknown as typeof ServerReflection, reflection, told());
-  return router.handlers.map((handler) => limitMessages(handler, limit));
+  add(Health, healthService(services.map(({ typeName }) => typeName), options.stopping));
+  add(ServerReflection, reflection);
+  // The types say v1, of which v1alpha differs in its name only.
+  add(ServerReflectionAlpha as unknown as typeof ServerReflection, reflection);
+  return handlers;
 }

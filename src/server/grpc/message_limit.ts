@@ -83,7 +83,8 @@ async function* refuse(length: number, limit: number): AsyncGenerator<Uint8Array
   throw await tooLong(`has ${length}`, limit);
 }
 
-function tooLong(has: string, limit: number): Error {
+/** @param has what of the message is too long: `has 5000` (bytes) */
+export function tooLong(has: string, limit: number): Error {
   return toConnectError(
     new LimitError(
       limit,

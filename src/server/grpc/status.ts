@@ -4,6 +4,7 @@
  *
  * What went wrong inside is for the log, not for the client.
  */
+import type { DescMethod } from "@bufbuild/protobuf";
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import { type Digest, DIGEST_LENGTH } from "../../castore/digest.ts";
 import { FormatError, RemoteError } from "../../errors.ts";
@@ -55,23 +56,30 @@ export function readDigest(digest: Uint8Array): Digest {
   throw invalid(`Cannot use the digest: it has ${digest.length} bytes, want ${DIGEST_LENGTH}`);
 }
 
-/** Turns what services throw into what clients are told, and logs it. */
-export function answerErrors(log: (line: string) => void, codes: MethodCodes = {}): Interceptor {
+/** What a client is told of an error of a call. */
+export type Answer = (method: DescMethod, signal: AbortSignal, error: unknown) => ConnectError;
+
+/** Tells clients by these codes, and the log. */
+export function answersBy(log: (line: string) => void, codes: MethodCodes = {}): Answer {
+  return (method, signal, error) => {
+    const told = toConnectError(signal.aborted ? reasonOf(signal) : error, codes[method.name]);
+    if (told.code !== Code.NotFound && told.code !== Code.Canceled) {
+      const why = told.cause instanceof Error && isInside(told) ? told.cause.stack : told.rawMessage;
+      log(`refused ${method.parent.typeName}/${method.name}: ${Code[told.code]} ${why}`);
+    }
+    return told;
+  };
+}
+
+/** Turns what services throw into what clients are told. */
+export function answerErrors(answer: Answer): Interceptor {
   return (next) => async (request) => {
-    const { method, signal } = request;
-    const answer = (error: unknown): ConnectError => {
-      const told = toConnectError(signal.aborted ? reasonOf(signal) : error, codes[method.name]);
-      if (told.code !== Code.NotFound && told.code !== Code.Canceled) {
-        const why = told.cause instanceof Error && isInside(told) ? told.cause.stack : told.rawMessage;
-        log(`refused ${method.parent.typeName}/${method.name}: ${Code[told.code]} ${why}`);
-      }
-      return told;
-    };
+    const told = (error: unknown) => answer(request.method, request.signal, error);
     try {
       const response = await next(request);
-      return response.stream ? { ...response, message: answering(response.message, answer) } : response;
+      return response.stream ? { ...response, message: answering(response.message, told) } : response;
     } catch (error) {
-      throw answer(error);
+      throw told(error);
     }
   };
 }

@@ -148,22 +148,6 @@ Deno.test("grpc blobs: a Read past its deadline ends, though its client goes on 
   await reader.ended;
 });
 
-Deno.test("grpc blobs: a transport may use its buffer again", async () => {
-  const handle = rpcHandler(grpcHandlers(openContext()));
-  const pieces = function* () {
-    const buffer = new Uint8Array(19);
-    for (const text of ["x86_64", "-linux"]) {
-      const message = envelope(concat([new Uint8Array([0x0a, text.length]), fromText(text)]));
-      buffer.set(message);
-      yield buffer.subarray(0, message.length);
-      buffer.fill(0xee);
-    }
-  };
-  const { body } = await handle(post("/snix.castore.v1.BlobService/Put", "application/grpc", pieces()));
-  const answer = concat(await all(body!));
-  assert.equal(toBase64(answer.subarray(7)), "KOM3/IHEx7YfInAnlJpAElYezq0Sxn9fRz7xuClwNfA=");
-});
-
 Deno.test("grpc blobs: a Put whose client fails leaves nothing", async () => {
   const context = openContext();
   const { blobs } = clientsOf(context, SNIX, "grpc");

@@ -67,3 +67,20 @@ Deno.test("grpc dispatch: requests that are not calls", async () => {
   await all(none.body!);
   assert.equal(none.trailer!.get("grpc-status"), "12", "no message at all");
 });
+
+Deno.test("grpc dispatch: grpc-message is encoded where the protocol asks for it and nowhere else", async () => {
+  const name = new TextEncoder().encode("jiný: 100%, a/b?");
+  const request = envelope(Uint8Array.of(0x0a, name.length, ...name));
+  const { body, trailer } = await handle(
+    post("/grpc.health.v1.Health/Check", "application/grpc", [request]),
+  );
+  if (body) await all(body);
+  const wanted = "jin%C3%BD: 100%25, a/b?";
+  assert.ok(trailer!.get("grpc-message")!.includes(wanted), trailer!.get("grpc-message")!);
+  assert.ok(trailer!.get("grpc-message")!.includes(wanted), "however often it is looked at");
+  const unknown = await handle(post("/no.Service/Get", "application/grpc", []));
+  assert.equal(
+    unknown.header!.get("grpc-message"),
+    "Cannot call /no.Service/Get: there is no such method here",
+  );
+});
