@@ -33,9 +33,8 @@ export interface VerifySliceOptions extends SliceOptions, BaoShape {
 }
 
 /**
- * Encodes the slice of a range. `read` gives the bytes of a range of the blob; it is asked for the groups of the range,
- * at once but read only as the slice is, and then for the last group where that lies apart. A stream under way is
- * cancelled when the slice is left.
+ * Encodes the slice of a range. `read` opens the bytes of a range of the blob: once for all groups of the slice's range,
+ * and once more for the last group where that lies apart. They are read as the slice is, and cancelled when it is left.
  *
  * The outboard and the bytes are not verified: the receiver does that. Throws {@link DamageError} if they are too short
  * or too long, `RangeError` for a wrong range or shape, and what `read` throws.
@@ -62,15 +61,11 @@ export async function* encodeSlice(
       if (node.start >= run.end) run = { start: node.start, end: node.end };
       if (node.start === run.start) input = new BaoInput(read(run));
       const group = await input!.take(node.end - node.start);
-      if (!group || node.end === run.end && !await input!.atEnd()) {
-        throw new DamageError(
-          "blob",
-          blobName(bao.digest),
-          `Cannot read bytes ${run.start} to ${run.end} of blob ` +
-            `${blobName(bao.digest)}: there are ${group ? "more" : "fewer"}`,
-        );
-      }
-      yield concat([...parts, group]);
+      if (!group) throw misread(bao, run, "fewer");
+      // Copied before the end is looked for: that may overwrite what was taken.
+      const piece = concat([...parts, group]);
+      if (node.end === run.end && !await input!.atEnd()) throw misread(bao, run, "more");
+      yield piece;
       parts = [];
     }
   } finally {
@@ -127,6 +122,15 @@ async function take(input: BaoInput, length: number): Promise<Bytes> {
   const bytes = await input.take(length);
   if (!bytes) throw refused("it is cut off");
   return bytes;
+}
+
+function misread({ digest }: Bao, { start, end }: BaoRange, found: string): DamageError {
+  const name = blobName(digest);
+  return new DamageError(
+    "blob",
+    name,
+    `Cannot read bytes ${start} to ${end} of blob ${name}: there are ${found}`,
+  );
 }
 
 function refused(reason: string): FormatError {

@@ -19,7 +19,8 @@
  *
  * A slice of an empty range is that of its first byte, and one that begins behind the blob's end has the last group, as
  * the specification says. A slice of the specification that does not reach the end proves nothing about `size`; with
- * `proveSize` the last group is in every slice (bao-tree's encoding of two ranges, the second one the last byte).
+ * `proveSize` the last group is in every slice. After the size a slice is what bao-tree encodes for the range (and the
+ * last byte) rounded to groups; without rounding, bao-tree goes on to the chunks of a group that is needed in part.
  *
  * Limits: sizes are safe integers, below 2^53; groups are of at most 1 MiB.
  */

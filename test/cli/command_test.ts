@@ -123,7 +123,10 @@ commandTest("what cannot be carried out is exit code 2 and a line that says why"
     /Cannot open the store grpc\+http:\/\/host\/path: want grpc\+http:\/\/HOST:PORT, /,
   );
   const tls = ["--store=memory:", "--grpc-tls-cert", `${folder}/bad.key`, "--grpc-tls-key", `${folder}/none`];
-  await assertMisused(["serve", "--listen=127.0.0.1:0", ...tls], /Cannot (read .*none: |use .*bad.key for TLS)/);
+  await assertMisused(
+    ["serve", "--listen=127.0.0.1:0", ...tls],
+    /Cannot (read .*none: |use .*bad.key for TLS)/,
+  );
   await assertMisused(
     ["serve", "--listen=127.0.0.1:0", ...tls.slice(0, 4), `${folder}/bad.key`],
     /Cannot use .*bad\.key for TLS: it is not in PEM/,

@@ -9,7 +9,8 @@ import {
   ServerReflectionResponseSchema,
 } from "../../src/gen/grpc/reflection/v1/reflection_pb.ts";
 import * as snix from "../../src/gen/snix/castore/v1/rpc_blobstore_pb.ts";
-import { type Need, permissions } from "../needs.ts";
+import { client, clientPath } from "../e2e/grpc_clients.ts";
+import { permissions } from "../needs.ts";
 import { type Frame, frame, headersOf } from "./_grpc_clients.ts";
 import { Listening, until } from "./_wire.ts";
 import { assertRefused, noise, type Site, siteTest } from "./_site.ts";
@@ -347,20 +348,11 @@ siteTest("without an upgrade the paths say so", async (site) => {
   await assertRefused(answer, 501, /this server has none/);
 });
 
-const evans: Need = () => {
-  if (permissions()) return permissions();
-  try {
-    new Deno.Command("evans", { args: ["--version"] }).outputSync();
-  } catch {
-    return "needs evans, github.com/ktr0731/evans";
-  }
-};
-
 siteTest("evans asks for the services, puts and reads", async (site) => {
   await using listening = new Listening(site);
   const { hostname, port } = new URL(listening.url);
   const cli = async (input: string, ...args: string[]) => {
-    const child = new Deno.Command("evans", {
+    const child = new Deno.Command(clientPath("evans"), {
       args: ["--web", "-r", "--host", hostname, "--port", port, "cli", ...args],
       stdin: "piped",
       stdout: "piped",
@@ -383,4 +375,4 @@ siteTest("evans asks for the services, puts and reads", async (site) => {
   }
   const wrong = await cli('{"digest":"AAAA"}', "call", "snix.castore.v1.BlobService.Put");
   assert.match(wrong, /evans: /);
-}, { ...OPTIONS, needs: [evans] });
+}, { ...OPTIONS, needs: [client("evans")] });

@@ -5,8 +5,16 @@
  *
  *   body := { 0x00 length(4, big-endian) message }
  */
-import { create, type DescMessage, type DescMethod, fromBinary, toBinary } from "@bufbuild/protobuf";
+import {
+  create,
+  type DescMessage,
+  type DescMethod,
+  fromBinary,
+  ScalarType,
+  toBinary,
+} from "@bufbuild/protobuf";
 import type { MessageInitShape, MessageShape } from "@bufbuild/protobuf";
+import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
 import type {
   UniversalHandler,
@@ -160,12 +168,25 @@ async function* bodyOf(pieces: readonly Bytes[]): AsyncGenerator<Bytes, void, vo
   for (const piece of pieces) yield await piece;
 }
 
-/** A message with its prefix. Long ones are not copied once more to stand behind it. */
+/** A message with its prefix. Long ones are not copied once more to stand behind it, and bytes that are all of one not at all. */
 function envelope(schema: DescMessage, message: unknown): Bytes[] {
+  const [field] = schema.fields;
+  if (schema.fields.length === 1 && field.fieldKind === "scalar" && field.scalar === ScalarType.BYTES) {
+    const bytes = (message as Record<string, Bytes>)[field.localName];
+    if (bytes?.length > LONG) return [startOf(field.number, bytes.length), bytes];
+  }
   const bytes = toBinary(schema, create(schema, message as MessageInitShape<DescMessage>));
   const prefix = new Uint8Array(PREFIX);
   new DataView(prefix.buffer).setUint32(1, bytes.length);
   return bytes.length > LONG ? [prefix, bytes] : [concat([prefix, bytes])];
+}
+
+/** All that comes before the bytes of a message that is one field of so many bytes. */
+function startOf(number: number, length: number): Bytes {
+  const field = new BinaryWriter().tag(number, WireType.LengthDelimited).uint32(length).finish();
+  const prefix = new Uint8Array(PREFIX);
+  new DataView(prefix.buffer).setUint32(1, field.length + length);
+  return concat([prefix, field as Bytes]);
 }
 
 async function onlyOne(messages: AsyncGenerator<unknown, void, void>): Promise<unknown> {

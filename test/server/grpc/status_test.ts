@@ -35,7 +35,7 @@ for (const { era, protocol, way } of everyWay()) {
         await before?.(clients);
         const ended = await outcome(call(clients));
         const wanted = typeof want === "string" ? want : want[era.name];
-        assert.equal(ended.code, wanted, ended.error?.message);
+        assert.equal(ended.code, wanted, `${ended.error?.message}`);
         if (error) assert.equal(ended.error?.metadata.get("firn-error"), error);
         assert.doesNotMatch(ended.error?.message ?? "", /secret/, "clients are not told of the inside");
         if (broken?.error === DISK) {
