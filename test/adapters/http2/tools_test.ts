@@ -69,7 +69,8 @@ async function run(command: string, args: string[]): Promise<string> {
 testNeeding(h2spec)("http2: all of h2spec passes, and nothing of it is skipped", async () => {
   await using serving = serve(echo);
   const text = await run(H2SPEC!, ["-h", "127.0.0.1", "-p", serving.port, "-o", "2"]);
-  assert.match(text, /\n146 tests, 146 passed, 0 skipped, 0 failed/);
+  // 145 cases in the newest version that is released, 146 in what came after it.
+  assert.match(text, /\n(14[56]) tests, \1 passed, 0 skipped, 0 failed/);
   assert.deepEqual(serving.logged, []);
   assert.equal(serving.server.heldBytes, 0);
 });
