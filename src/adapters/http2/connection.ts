@@ -152,6 +152,8 @@ export abstract class Connection extends Endpoint implements FrameSink {
       this.destroy(ErrorCode.SETTINGS_TIMEOUT, "no SETTINGS in time");
     } else if (now - (this.#blocks.waitingSince ?? now) > headersMs) {
       this.destroy(ErrorCode.ENHANCE_YOUR_CALM, "a header block that does not go on");
+    } else if (!this.paused && now - (this.#reader.partSince ?? now) > headersMs) {
+      this.destroy(ErrorCode.ENHANCE_YOUR_CALM, "a frame that does not go on");
     }
   }
 

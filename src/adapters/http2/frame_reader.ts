@@ -47,6 +47,7 @@ export class FrameReader {
   #endStream = false;
   #inData = false;
   #filled = false;
+  #partSince: number | undefined;
 
   /**
    * @param preface what the peer must send before its first frame
@@ -61,18 +62,32 @@ export class FrameReader {
     this.#prefaceLeft = preface;
   }
 
+  /**
+   * Since when a part of a frame waits for the rest, as `performance.now()`. Of DATA that is its first bytes only: the payload is
+   * handed on as it comes.
+   */
+  get partSince(): number | undefined {
+    return this.#partSince;
+  }
+
   /** Reads until the peer ends. Throws what the stream broke with. */
   async run(): Promise<void> {
     try {
       while (true) {
         const pause = this.sink.pause();
-        if (pause) await pause;
+        if (pause) {
+          await pause;
+          this.#partSince &&= performance.now(); // the peer had no chance
+        }
         this.#makeRoom();
         const read = await this.duplex.read(this.#buffer.subarray(this.#to));
         if (read === null) return;
         this.#to += read;
         this.#filled = this.#to === this.#buffer.length;
         this.#cutAll();
+        if (this.#from === this.#to) this.#partSince = undefined;
+        else if (this.#from > 0) this.#partSince = performance.now();
+        else this.#partSince ??= performance.now();
       }
     } finally {
       if (this.#buffer.length === POOL.length) POOL.give(this.#buffer);

@@ -24,7 +24,7 @@ export interface Http2Options {
   readonly idleFramesPerSecond: number;
   /** Milliseconds until the peer's preface is there. [10 s] */
   readonly prefaceMs: number;
-  /** Milliseconds until a header block that was begun is there. [10 s] */
+  /** Milliseconds until a header block, or a frame that is not DATA, is there once it was begun. [10 s] */
   readonly headersMs: number;
   /** Milliseconds a connection may be without streams. [5 min] */
   readonly idleMs: number;

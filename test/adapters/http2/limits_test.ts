@@ -204,6 +204,20 @@ Deno.test("http2: no preface, half a preface and half a header block are waited 
   assert.equal(await meeting.peer.goAway(), ErrorCode.ENHANCE_YOUR_CALM);
 });
 
+Deno.test("http2: a frame that comes byte by byte has no longer than a header block", async () => {
+  await using meeting = rawClient(answer, { headersMs: 60 });
+  const { peer } = meeting;
+  await peer.greet();
+  const trickling = (async () => {
+    for (const byte of [0, 0, 9, HEADERS, 4, 0, 0, 0, 1, 1, 2, 3, 4, 5]) {
+      await peer.send(Uint8Array.of(byte));
+      await sleep(20);
+    }
+  })().catch(() => {});
+  assert.equal(await peer.goAway(), ErrorCode.ENHANCE_YOUR_CALM);
+  await trickling;
+});
+
 Deno.test("http2: a connection without streams is closed after a while, one with streams is not", async () => {
   await using meeting = rawClient(wait, { idleMs: 60 });
   const { peer } = meeting;
