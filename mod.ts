@@ -26,7 +26,20 @@ export type { ByteSource } from "./src/bytes/streams.ts";
 export * from "./src/bytes/nixbase32.ts";
 export type { Hasher, HashName, HashProvider } from "./src/hash/hasher.ts";
 export { blake3, createBlake3 } from "./src/hash/blake3.ts";
+export type { Bao, BaoRange, BaoShape } from "./src/hash/bao_tree.ts";
+export { type BaoHasher, createBao, outboardOf } from "./src/hash/bao.ts";
+export { groupsOf, verifyRange } from "./src/hash/bao_range.ts";
+export { verifyOutboard } from "./src/hash/bao_outboard.ts";
+export {
+  encodeSlice,
+  sliceLength,
+  type SliceOptions,
+  verifySlice,
+  type VerifySliceOptions,
+} from "./src/hash/bao_slice.ts";
 export { portableHashes } from "./src/hash/hashes.ts";
+export { type HashPool, type HashPoolOptions, type LaneWorker, openHashPool } from "./src/hash/hash_pool.ts";
+export { serveLane } from "./src/hash/serve_lane.ts";
 export * from "./src/nar/parser.ts";
 export { readNar } from "./src/nar/reader.ts";
 export { writeNar } from "./src/nar/writer.ts";

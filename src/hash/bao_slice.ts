@@ -7,7 +7,9 @@ import type { Bao, BaoRange, BaoShape } from "./bao_tree.ts";
 import {
   blobName,
   firstRun,
+  groupCount,
   groupLength,
+  leftGroups,
   nodesOf,
   outboardLength,
   PARENT_LENGTH,
@@ -24,6 +26,31 @@ export interface SliceOptions {
    * unless told. `false` gives the slices of the bao specification.
    */
   readonly proveSize?: boolean;
+}
+
+/** Bytes in the slice of a range of a blob of this size. Throws `RangeError` for a wrong range, size or shape. */
+export function sliceLength(
+  size: number,
+  range: BaoRange,
+  { proveSize = true, ...shape }: SliceOptions & BaoShape = {},
+): number {
+  const length = groupLength(shape);
+  const { start, end, last } = selectionOf(size, range, proveSize);
+  const all = groupCount(size, length);
+  const below = (first: number, groups: number): number => {
+    const from = first * length;
+    const to = Math.min((first + groups) * length, size);
+    const inside = from >= start - start % length && to <= end;
+    if (inside || groups === 1) return to - from + PARENT_LENGTH * (groups - 1);
+    const half = leftGroups(groups);
+    const left = from < end && (first + half) * length > start ? below(first, half) : 0;
+    const isLast = last && first + groups === all;
+    const right = (first + half) * length < end && to > start || isLast
+      ? below(first + half, groups - half)
+      : 0;
+    return PARENT_LENGTH + left + right;
+  };
+  return SIZE_LENGTH + below(0, all);
 }
 
 /** How a slice is verified. */

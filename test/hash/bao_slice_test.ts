@@ -4,7 +4,7 @@ import { type Bytes, concat } from "../../src/bytes/bytes.ts";
 import { fromHex, toHex } from "../../src/bytes/hex.ts";
 import { collect } from "../../src/bytes/streams.ts";
 import { DamageError, FormatError } from "../../src/errors.ts";
-import { encodeSlice, verifySlice } from "../../src/hash/bao_slice.ts";
+import { encodeSlice, sliceLength, verifySlice } from "../../src/hash/bao_slice.ts";
 import type { BaoRange } from "../../src/hash/bao_tree.ts";
 import { blake3 } from "../../src/hash/blake3.ts";
 import official from "../vectors/bao/bao.json" with { type: "json" };
@@ -291,4 +291,23 @@ Deno.test("what is no range is refused, and a source's own error comes through",
     throw broken;
   }
   await assert.rejects(Array.fromAsync(verifySlice(blob.digest, { start: 0, end: 1 }, source())), broken);
+});
+
+Deno.test("the length of a slice is known before", async () => {
+  for (const { size, slices } of baoTree.cases) {
+    for (const [start, end, length, , proven] of slices as [number, number, number, string, number][]) {
+      assert.equal(sliceLength(size, { start, end }, SPECIFIED), length, `${start} to ${end} of ${size}`);
+      assert.equal(sliceLength(size, { start, end }), proven, `${start} to ${end} of ${size}, with its size`);
+    }
+  }
+  const next = seeded(91);
+  for (let round = 0; round < 300; round++) {
+    const blob = blobOf(seededBytes(next(60_000), round), next(4));
+    const start = next(70_000);
+    const range = { start, end: [start, start + next(5000), Number.MAX_SAFE_INTEGER][round % 3] };
+    const options = { proveSize: round % 2 === 0, groupLog: blob.groupLog };
+    const { length } = await sliceOf(blob, range, options);
+    assert.equal(sliceLength(blob.size, range, options), length, JSON.stringify({ range, ...options }));
+  }
+  assert.throws(() => sliceLength(10, { start: 5, end: 4 }), RangeError);
 });
