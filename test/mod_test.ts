@@ -58,17 +58,16 @@ Deno.test("mod: every name has its own meaning", () => {
   assert.deepEqual(names.filter((name) => (firn as Record<string, unknown>)[name] === undefined), []);
 });
 
-test({
-  name: "mod: its example is checked and runs",
-  async fn() {
-    const mod = new URL("../mod.ts", import.meta.url).pathname;
+for (const [file, count] of [["mod.ts", 1], ["README.md", 2]] as const) {
+  test(`mod: the examples of ${file} are checked and run`, async () => {
+    const path = new URL(`../${file}`, import.meta.url).pathname;
     const command = new Deno.Command(Deno.execPath(), {
-      args: ["test", "--doc", "--quiet", mod],
+      args: ["test", "--doc", "--quiet", path],
       env: { NO_COLOR: "1" },
     });
     const { success, stdout, stderr } = await command.output();
     const said = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
     assert.ok(success, said);
-    assert.match(said, /1 passed/);
-  },
-});
+    assert.match(said, new RegExp(`${count} passed`));
+  });
+}

@@ -21,7 +21,7 @@ export interface BlobReader extends AsyncIterable<Bytes> {
  *
  * - What is read is what the digest names: bytes that are not end the read with a `DamageError`, before any of the
  *   damaged chunk is delivered.
- * - A chunk of a blob is a blob: `has`, `open` and `chunks` take its digest.
+ * - A chunk of a blob is a blob: `has`, `open`, `chunks` and `outboard` take its digest.
  * - Pieces delivered are at most 512 KiB and are only to be read, not written; they stay valid.
  * - Putting a blob that is there already is fine and writes nothing.
  */
@@ -34,6 +34,12 @@ export interface BlobService {
    */
   open(digest: Digest, options?: { range?: ByteRange }): Promise<BlobReader | undefined>;
   /**
+   * All bytes of a blob, if it is one chunk and in memory already; `undefined` says nothing, `open` tells. Throws
+   * `DamageError` like reading does. A service without such memory leaves it out; one that has it finds the neighbours
+   * of a blob there once that was opened, mostly.
+   */
+  atHand?(digest: Digest): Bytes | undefined;
+  /**
    * Stores a blob and resolves to its digest and length once it is durable. Bytes given at once are read before the
    * call returns its promise; a stream is read at the pace of the store, and each of its pieces needs to be valid only
    * until the next is asked for. If the source throws, so does `put`, and no blob is visible (chunks of it may be).
@@ -44,4 +50,11 @@ export interface BlobService {
    * lists nothing. `undefined`: it is not there.
    */
   chunks(digest: Digest): Promise<readonly ChunkMeta[] | undefined>;
+  /**
+   * What any range of the blob is verified with (`hash/bao_tree.ts`): the parents of BLAKE3's tree above groups of
+   * 16 KiB, in pre-order, without a length before them. Empty for a blob of one group or less, 1/256 of a longer one,
+   * and only to be read, not written. Where it was not kept, asking for it reads the blob. `undefined`: the blob is not
+   * there.
+   */
+  outboard(digest: Digest): Promise<Bytes | undefined>;
 }

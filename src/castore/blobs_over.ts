@@ -5,23 +5,33 @@ import { Background } from "../bytes/background.ts";
 import { Budget } from "../bytes/budget.ts";
 import { type Bytes, concat, EMPTY, equals } from "../bytes/bytes.ts";
 import { DamageError } from "../errors.ts";
-import { blake3, createBlake3 } from "../hash/blake3.ts";
+import { createBao } from "../hash/bao.ts";
+import { blake3, createBlake3, kernelName } from "../hash/blake3.ts";
 import { DEFAULT_CHUNK_SIZES } from "../hash/fastcdc.ts";
+import type { Hasher } from "../hash/hasher.ts";
 import type { BlobReader, BlobService, ChunkMeta } from "./blob_service.ts";
 import type { ByteRange, ByteStore } from "./byte_store.ts";
 import { chunksOf, chunkStream } from "./chunking.ts";
 import { type Digest, formatDigest } from "./digest.ts";
 import { blobKey, chunkKey, decodeChunkList, encodeChunkList, getLong, putLong } from "./layout.ts";
+import { hashBao, Outboards, putOutboard } from "./outboards.ts";
 
 /** Bytes of one blob's chunks that may be on their way to the store: enough that it always has some to write. */
 const WRITE_WINDOW = 24 * 1024 * 1024;
 /** Bytes of one blob's chunks that are read ahead of the reader. */
-const READ_AHEAD = 4 * 1024 * 1024;
+const READ_AHEAD = 8 * 1024 * 1024;
+/** When so many are left, more are asked for: many at once, as a store may read neighbours together. */
+const READ_MORE = READ_AHEAD / 2;
 /**
  * The same of all blobs together: many readers that are slow must not hold much each. One that finds nothing left reads
  * chunk by chunk.
  */
 const ALL_READ_AHEAD = 64 * 1024 * 1024;
+/**
+ * Whether blobs get their outboards while they are stored: in the same pass, which costs nearly nothing, except without
+ * the kernel, where it would take twenty times as long. Then they are made when they are asked for.
+ */
+const OUTBOARDS_AT_ONCE = kernelName === "wasm-simd";
 
 /** A {@link BlobService} that keeps its blobs in a ByteStore. */
 export function blobsOver(store: ByteStore): BlobService {
@@ -31,9 +41,11 @@ export function blobsOver(store: ByteStore): BlobService {
 class BlobsOver implements BlobService {
   #store: ByteStore;
   #ahead = new Budget(ALL_READ_AHEAD);
+  #outboards: Outboards;
 
   constructor(store: ByteStore) {
     this.#store = store;
+    this.#outboards = new Outboards(store);
   }
 
   async has(digest: Digest): Promise<boolean> {
@@ -53,6 +65,12 @@ class BlobsOver implements BlobService {
     return chunks && new ManyChunksReader(this.#store, this.#ahead, digest, chunks, options.range);
   }
 
+  atHand(digest: Digest): Bytes | undefined {
+    const bytes = this.#store.atHand?.(chunkKey(digest));
+    if (bytes) verify(digest, bytes);
+    return bytes;
+  }
+
   put(source: Bytes | AsyncIterable<Bytes>): Promise<ChunkMeta> {
     if (!(source instanceof Uint8Array)) return this.#putStream(source);
     if (source.length > DEFAULT_CHUNK_SIZES.min) return this.#putBytes(source);
@@ -66,6 +84,13 @@ class BlobsOver implements BlobService {
     return await this.#chunkList(digest);
   }
 
+  async outboard(digest: Digest): Promise<Bytes | undefined> {
+    const blob = await this.open(digest);
+    if (!blob) return undefined;
+    if (blob instanceof OneChunkReader) return hashBao(await blob.bytes()).outboard;
+    return await this.#outboards.get(digest, blob);
+  }
+
   async #chunkList(digest: Digest): Promise<ChunkMeta[] | undefined> {
     const key = blobKey(digest);
     const list = await getLong(this.#store, key);
@@ -74,42 +99,51 @@ class BlobsOver implements BlobService {
 
   async #putBytes(bytes: Bytes): Promise<ChunkMeta> {
     const size = bytes.length;
-    const digest = blake3(bytes);
     const chunks = [...chunksOf(bytes)];
     if (chunks.length === 1) {
+      const digest = blake3(bytes);
       await this.#store.put(chunkKey(digest), bytes);
       return { digest, size };
     }
+    const { digest, outboard } = OUTBOARDS_AT_ONCE ? hashBao(bytes) : { digest: blake3(bytes) };
     const metas: ChunkMeta[] = [];
     const stored = chunks.map((chunk) => {
       const chunkDigest = blake3(chunk);
       metas.push({ digest: chunkDigest, size: chunk.length });
       return this.#store.put(chunkKey(chunkDigest), chunk);
     });
+    if (outboard) stored.push(putOutboard(this.#store, digest, outboard));
     await settle(stored);
     await putLong(this.#store, blobKey(digest), encodeChunkList(metas));
     return { digest, size };
   }
 
   async #putStream(source: AsyncIterable<Bytes>): Promise<ChunkMeta> {
-    const hasher = createBlake3();
+    const bao = OUTBOARDS_AT_ONCE ? createBao() : undefined;
+    const hasher: Hasher = bao ?? createBlake3();
     const metas: ChunkMeta[] = [];
     const writes = new Background(WRITE_WINDOW);
     let size = 0;
+    let digest: Digest;
     try {
       for await (const chunk of chunkStream(source)) {
         size += chunk.length;
         hasher.update(chunk);
-        const digest = blake3(chunk);
-        metas.push({ digest, size: chunk.length });
+        const chunkDigest = blake3(chunk);
+        metas.push({ digest: chunkDigest, size: chunk.length });
         await writes.room(chunk.length);
-        writes.follow(chunk.length, this.#store.put(chunkKey(digest), chunk));
+        writes.follow(chunk.length, this.#store.put(chunkKey(chunkDigest), chunk));
+      }
+      digest = hasher.digest();
+      if (bao && metas.length > 1) {
+        const outboard = bao.outboard();
+        await writes.room(outboard.length);
+        writes.follow(outboard.length, putOutboard(this.#store, digest, outboard));
       }
     } finally {
       await writes.idle();
     }
     writes.check();
-    const digest = hasher.digest();
     if (metas.length === 0) await this.#store.put(chunkKey(digest), EMPTY);
     else if (metas.length > 1) await putLong(this.#store, blobKey(digest), encodeChunkList(metas));
     return { digest, size };
@@ -184,10 +218,11 @@ class ManyChunksReader implements BlobReader {
     let inFlight = 0;
     try {
       for (let next = covered.next();;) {
+        const full = inFlight <= READ_MORE ? READ_AHEAD : 0;
         while (!next.done) {
           const { chunk, start } = next.value;
           const ahead = asked.length > 0;
-          if (ahead && (inFlight >= READ_AHEAD || !this.#ahead.tryTake(chunk.size))) break;
+          if (ahead && (inFlight >= full || !this.#ahead.tryTake(chunk.size))) break;
           const bytes = this.#read(chunk);
           bytes.catch(() => {}); // reported where it is awaited, which may be later or, after an early end, never
           asked.push({ start, bytes, size: chunk.size, taken: ahead ? chunk.size : 0 });

@@ -31,6 +31,11 @@ export const MAX_KEY_LENGTH = 512;
 export interface ByteStore extends AsyncDisposable {
   /** The value, or those of its bytes that the range covers (the end is clamped, a start beyond it gives none). */
   get(key: string, range?: ByteRange): Promise<Bytes | undefined>;
+  /**
+   * The value, if this store has it in memory and needs nobody to give it; `undefined` says nothing, `get` tells. It
+   * spares who reads thousands of small values their promises. A store without such memory leaves it out.
+   */
+  atHand?(key: string): Bytes | undefined;
   /** Whether there is a value, without reading it. */
   has(key: string): Promise<boolean>;
   /** Stores the value, replacing another. Resolved means durable: it outlives a crash of process or machine. */

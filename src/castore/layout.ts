@@ -3,9 +3,10 @@
  *
  * Content-addressed (the `bytes` of a home; `<b3>` is 64 lower-case hex digits):
  *
- *   chunk/<b3>   the bytes of one chunk; a blob of one chunk is just its chunk
- *   blob/<b3>    long value: chunk list of a blob of several chunks
- *   dir/<b3>     long value: canonical encoding of one Directory
+ *   chunk/<b3>      the bytes of one chunk; a blob of one chunk is just its chunk
+ *   blob/<b3>       long value: chunk list of a blob of several chunks
+ *   outboard/<b3>   long value: outboard of a blob of several chunks; made anew from the blob where it is missing
+ *   dir/<b3>        long value: canonical encoding of one Directory
  *
  * Names (the `names` of a home; each an encoded message of `firn.store.v1`):
  *
@@ -22,6 +23,9 @@
  *
  * A chunk list is 0x01, for each chunk its digest (32 bytes) and length (u32, little endian), and the first 16 bytes of
  * the BLAKE3 of all that: unlike chunks and Directories a list is not named by its own digest, so it carries one.
+ *
+ * An outboard is 0x01, 0x04 for groups of 2^4 chunks of BLAKE3 (16 KiB), and its parents in pre-order as `hash/bao_tree.ts`
+ * has them. It is verified against the blob's digest, so it carries none.
  */
 import { type Bytes, concat, equals } from "../bytes/bytes.ts";
 import { toHex } from "../bytes/hex.ts";
@@ -33,6 +37,7 @@ import type { Digest } from "./digest.ts";
 
 export const chunkKey = (digest: Digest): string => "chunk/" + toHex(digest);
 export const blobKey = (digest: Digest): string => "blob/" + toHex(digest);
+export const outboardKey = (digest: Digest): string => "outboard/" + toHex(digest);
 export const directoryKey = (digest: Digest): string => "dir/" + toHex(digest);
 export const pathKey = (hashPart: string): string => "path/" + hashPart;
 export const narKey = (narSha256Nix32: string): string => "nar/" + narSha256Nix32;
@@ -41,6 +46,7 @@ export const uploadKey = (fileName: string): string => "upload/" + fileName;
 const PIECE = 1024 * 1024;
 const META = 36;
 const LIST_SUM = 16;
+const OUTBOARD_HEAD = new Uint8Array([1, 4]);
 
 /** Chunk metas in a row: digest and u32 length each. */
 function encodeMetas(metas: readonly ChunkMeta[], at: number, into: Bytes): void {
@@ -79,6 +85,18 @@ export function decodeChunkList(bytes: Bytes, key: string): ChunkMeta[] {
     throw new DamageError("chunk list", key);
   }
   return decodeMetas(list.subarray(1));
+}
+
+/** Encodes an outboard of groups of 16 KiB. */
+export function encodeOutboard(outboard: Bytes): Bytes {
+  return concat([OUTBOARD_HEAD, outboard]);
+}
+
+/** Decodes an outboard, which is not verified. Throws {@link DamageError} if it is none; `key` is for the message. */
+export function decodeOutboard(bytes: Bytes, key: string): Bytes {
+  const head = bytes.subarray(0, OUTBOARD_HEAD.length);
+  if (!equals(head, OUTBOARD_HEAD)) throw new DamageError("outboard", key);
+  return bytes.subarray(OUTBOARD_HEAD.length);
 }
 
 /** Stores bytes of any length under a key. */

@@ -1,7 +1,8 @@
 /**
  * Blobs of a near store in front of a far one, see `near_far.ts`. A short blob is fetched and kept whole; a long one chunk by
  * chunk, those that are read. Its chunk list is kept near once all of it was read and had the blob's digest: from then
- * on far is not needed for it.
+ * on far is not needed for it. Its outboard is kept when it was asked for; one that is not of the size that the chunks
+ * give is not used.
  */
 import { type Bytes, concat, equals } from "../bytes/bytes.ts";
 import { toHex } from "../bytes/hex.ts";
@@ -11,7 +12,9 @@ import { blobsOver } from "../castore/blobs_over.ts";
 import { type ByteRange, type ByteStore, MAX_VALUE_LENGTH } from "../castore/byte_store.ts";
 import { type Digest, formatDigest } from "../castore/digest.ts";
 import { blobKey, chunkKey, decodeChunkList, encodeChunkList, getLong, putLong } from "../castore/layout.ts";
+import { getOutboard, hashBao, putOutboard } from "../castore/outboards.ts";
 import { DamageError } from "../errors.ts";
+import { verifyOutboard } from "../hash/bao_outboard.ts";
 import { blake3 } from "../hash/blake3.ts";
 import { DEFAULT_CHUNK_SIZES } from "../hash/fastcdc.ts";
 import { type ChunkSource, ChunkwiseReader, KeepingReader, ShortReader } from "./near_far_readers.ts";
@@ -79,6 +82,18 @@ export class NearFarBlobs implements BlobService {
     return proven ?? await this.#flight.run(`chunks ${toHex(digest)}`, () => this.#far.chunks(digest));
   }
 
+  async outboard(digest: Digest): Promise<Bytes | undefined> {
+    const short = await this.#nearChunk(digest);
+    if (short) return hashBao(short).outboard;
+    const proven = await this.#nearList(digest);
+    const chunks = proven ?? await this.chunks(digest);
+    if (!chunks) return undefined;
+    const size = chunks.reduce((sum, chunk) => sum + chunk.size, 0);
+    const kept = await this.#forgiving.try(() => getOutboard(this.#store, digest, size)) ??
+      (proven && await this.#forgiving.try(() => this.#near.outboard(digest)));
+    return kept ?? await this.#flight.run(`outboard ${toHex(digest)}`, () => this.#farOutboard(digest, size));
+  }
+
   put(source: Bytes | AsyncIterable<Bytes>): Promise<ChunkMeta> {
     return source instanceof Uint8Array ? this.#putBytes(source.slice()) : this.#putStream(source);
   }
@@ -104,6 +119,17 @@ export class NearFarBlobs implements BlobService {
     const pieces = held;
     if (pieces) await this.#forgiving.try(() => this.#near.put(concat(pieces)));
     return blob;
+  }
+
+  /** The outboard as far gives it, verified as far as the size is true, and kept. */
+  async #farOutboard(digest: Digest, size: number): Promise<Bytes | undefined> {
+    const outboard = await this.#far.outboard(digest);
+    if (!outboard) return undefined;
+    verifyOutboard({ digest, size, outboard });
+    if (size > DEFAULT_CHUNK_SIZES.max) {
+      await this.#forgiving.try(() => putOutboard(this.#store, digest, outboard));
+    }
+    return outboard;
   }
 
   /** Finds out what far has under a digest, and keeps it if it is short. */
@@ -157,7 +183,10 @@ export class NearFarBlobs implements BlobService {
     const kept = await this.#nearChunk(chunk.digest);
     if (kept) return { bytes: kept, near: true };
     return await this.#flight.run(`chunk ${toHex(chunk.digest)}`, async () => {
-      const reader = await this.#far.open(blob, { range: { start, end: start + chunk.size } });
+      // By its own digest: for a part of the blob far may want to see more than that part, to verify it.
+      const reader = chunk.size <= DEFAULT_CHUNK_SIZES.max
+        ? await this.#far.open(chunk.digest)
+        : await this.#far.open(blob, { range: { start, end: start + chunk.size } });
       const bytes = await reader?.bytes();
       if (!bytes) throw gone(blob, chunk);
       verify(chunk.digest, bytes);

@@ -4,6 +4,7 @@
  *   PUT /blob                       any bytes, of any length
  *   PUT /blob/DIGEST                the same, refused (400) unless they have that digest; nothing is visible then
  *   GET /blob/DIGEST                the bytes; one Range, ETag
+ *   GET /blob/DIGEST?bao[&range=R]  a slice of them, which is verified against the digest alone; ETag
  *   PUT /directory                  a closure of Directories, leaves first, as a sequence
  *   GET /directory/DIGEST           one Directory: its canonical encoding
  *   GET /directory/DIGEST?recursive its closure, root first, as a sequence
@@ -13,7 +14,12 @@
  *   DIGEST   := BLAKE3 in base64url without padding (43 characters), as in URLs of NARs, or in hex (64), as `b3sum` prints it;
  *               their lengths tell them apart. Standard base64 has slashes.
  *   HASHPART := the 32 characters that begin the base name of a store path
+ *   R        := first "-" [ last ]   bytes, counted from 0, `last` included, as in a Range header; all, unless told
  *   sequence := { length(varint) message }   what protobuf libraries call delimited
+ *
+ * A slice is that of `hash/bao_tree.ts`, with groups of 16 KiB and the last of them always there: so the blob's size, which
+ * it begins with, is proven, too. A range behind the end is no error but the proof that nothing is there. The range is not
+ * a Range header, because that would be one of the slice's bytes, and caches would put together what belongs to none.
  *
  * Messages are protobuf, of either package (`snix.*`, `tvix.*`: the same bytes), at most `maxMessageBytes` long. PUT of a
  * blob and of a closure are answered with JSON, `{"digest":"blake3-…","size":…}` and `{"digest":"blake3-…"}`. Bodies may come in a
@@ -28,7 +34,9 @@ import { type Digest, DIGEST_LENGTH, formatDigest } from "../castore/digest.ts";
 import { type Directory, encodeDirectory } from "../castore/directory.ts";
 import type { NamedDirectory } from "../castore/directory_service.ts";
 import { decodeDirectory } from "../castore/read_directory.ts";
-import { ClaimError } from "../errors.ts";
+import { ClaimError, MissingError } from "../errors.ts";
+import { encodeSlice, sliceLength } from "../hash/bao_slice.ts";
+import type { BaoRange } from "../hash/bao_tree.ts";
 import { createBlake3 } from "../hash/blake3.ts";
 import { isHashPart } from "../nix/store_path.ts";
 import { decodePathInfo, encodePathInfo } from "../store/messages.ts";
@@ -53,7 +61,11 @@ export function isContentPath(path: string): boolean {
 export function contentRoutes(app: Hono, context: ServerContext): void {
   app.put("/blob", (c) => putBlob(c, undefined, context));
   app.put(`/blob/${DIGEST}`, (c) => putBlob(c, digestOf(c), context));
-  app.get(`/blob/${DIGEST}`, (c) => getBlob(c, digestOf(c), context));
+  app.get(`/blob/${DIGEST}`, (c) => {
+    const query = new URL(c.req.url).searchParams;
+    if (!query.has("bao")) return getBlob(c, digestOf(c), context);
+    return getSlice(c, digestOf(c), parseSliceRange(query.get("range")), context);
+  });
   app.put("/directory", (c) => putClosure(c, context));
   app.get(`/directory/${DIGEST}`, (c) => {
     const recursive = new URL(c.req.url).searchParams.has("recursive");
@@ -99,8 +111,7 @@ async function getBlob(c: Context, digest: Digest, context: ServerContext): Prom
     "accept-ranges": "bytes",
     etag,
   };
-  const known = c.req.header("if-none-match")?.split(",").map((tag) => tag.trim().replace(/^W\//, ""));
-  if (known?.some((tag) => tag === etag || tag === "*")) return new Response(null, { status: 304, headers });
+  if (isKnown(c, etag)) return new Response(null, { status: 304, headers });
   const ifRange = c.req.header("if-range");
   const range = ifRange === undefined || ifRange === etag
     ? parseRange(c.req.header("range"), blob.size)
@@ -118,6 +129,54 @@ async function getBlob(c: Context, digest: Digest, context: ServerContext): Prom
   const part = range ? await context.blobs.open(digest, { range }) : blob;
   if (!part) return notFound();
   return new Response(toReadable(logged(part, "a blob", context)), { status, headers });
+}
+
+/** Whether the client says that it has what this ETag stands for. */
+function isKnown(c: Context, etag: string): boolean {
+  const known = c.req.header("if-none-match")?.split(",").map((tag) => tag.trim().replace(/^W\//, ""));
+  return known?.some((tag) => tag === etag || tag === "*") ?? false;
+}
+
+function parseSliceRange(text: string | null): BaoRange {
+  if (text === null) return { start: 0, end: Number.MAX_SAFE_INTEGER };
+  const match = /^(\d{1,15})-(\d{1,15})?$/.exec(text);
+  const start = Number(match?.[1]);
+  const end = match?.[2] === undefined ? Number.MAX_SAFE_INTEGER : Number(match[2]) + 1;
+  if (!match || end <= start) {
+    throw new HttpError(400, "Cannot read that range: want FIRST-LAST or FIRST-, as in range=0-1023");
+  }
+  return { start, end };
+}
+
+async function getSlice(
+  c: Context,
+  digest: Digest,
+  range: BaoRange,
+  context: ServerContext,
+): Promise<Response> {
+  const { blobs } = context;
+  const blob = await blobs.open(digest, { range: { start: 0, end: 0 } });
+  if (!blob) return notFound();
+  const { size } = blob;
+  const headers = {
+    "content-type": "application/x-bao-slice",
+    "x-content-type-options": "nosniff",
+    "cache-control": FOR_EVER,
+    "accept-ranges": "none",
+    "content-length": String(sliceLength(size, range)),
+    etag: `"${toBase64Url(digest)}.bao"`,
+  };
+  if (isKnown(c, headers.etag)) return new Response(null, { status: 304, headers });
+  if (c.req.method === "HEAD") return new Response(null, { headers });
+  const outboard = await blobs.outboard(digest);
+  if (!outboard) return notFound();
+  const read = async function* (range: BaoRange): AsyncGenerator<Bytes, void, void> {
+    const part = await blobs.open(digest, { range });
+    if (!part) throw new MissingError("blob", formatDigest(digest));
+    yield* part;
+  };
+  const slice = encodeSlice({ digest, size, outboard }, range, read);
+  return new Response(toReadable(logged(slice, "a slice", context)), { headers });
 }
 
 async function putClosure(c: Context, context: ServerContext): Promise<Response> {

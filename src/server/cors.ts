@@ -16,6 +16,9 @@ const READ_HEADERS = ["Range", "If-None-Match", "If-Range"];
 const EXPOSED = ["Content-Length", "Content-Range", "Accept-Ranges", "ETag"];
 const anyOrigin = { origin: "*", maxAge: 86_400 };
 
+/** What opens the answer to a GET of the cache to pages of all origins. */
+export const OPEN = { origin: "*", exposed: EXPOSED.join(",") };
+
 const cache = cors({
   ...anyOrigin,
   allowMethods: ["GET", "HEAD"],

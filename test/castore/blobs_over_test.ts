@@ -2,15 +2,26 @@
 import assert from "node:assert/strict";
 import { openMemory } from "../../src/adapters/memory/memory_store.ts";
 import { type Bytes, concat } from "../../src/bytes/bytes.ts";
-import { toHex } from "../../src/bytes/hex.ts";
+import { fromHex, toHex } from "../../src/bytes/hex.ts";
 import { blobsOver } from "../../src/castore/blobs_over.ts";
-import { blobKey, chunkKey, encodeChunkList, putLong } from "../../src/castore/layout.ts";
+import {
+  blobKey,
+  chunkKey,
+  encodeChunkList,
+  getLong,
+  outboardKey,
+  putLong,
+} from "../../src/castore/layout.ts";
 import { openPacked } from "../../src/combinators/packed.ts";
 import { indexOver } from "../../src/combinators/pack_index.ts";
+import { DamageError, StoreFullError } from "../../src/errors.ts";
+import { outboardOf } from "../../src/hash/bao.ts";
 import { blake3 } from "../../src/hash/blake3.ts";
 import { sameBytes } from "../bytes/_same_bytes.ts";
 import { pattern } from "../contract/_byte_store_samples.ts";
 import { BLOB_B } from "../contract/_castore_samples.ts";
+import { integerBytes } from "../hash/_bao.ts";
+import baoTree from "../vectors/bao/bao_tree.json" with { type: "json" };
 import { inTime, pause, WatchedStore } from "./_watched_store.ts";
 
 /** Bytes of one blob's chunks that may be on their way to the store. */
@@ -39,8 +50,82 @@ Deno.test("blobs: a blob of one chunk is just its chunk, another has a list besi
   assert.deepEqual(await Array.fromAsync(store.list("")), ["chunk/" + toHex(digest)]);
   await blobs.put(BLOB_B);
   const keys = await Array.fromAsync(store.list(""));
-  assert.deepEqual(keys.map((key) => key.split("/")[0]), ["blob", "chunk", "chunk", "chunk"]);
+  assert.deepEqual(keys.map((key) => key.split("/")[0]), ["blob", "chunk", "chunk", "chunk", "outboard"]);
   assert.equal(keys[0], "blob/a82c5154a7a0c262c6fdb929a317585646f8fbcf80326d0a7b8747edaf2d99d2");
+});
+
+/** The 5,000,001 bytes of the vectors of bao-tree, and the 32 digits that its outboard's BLAKE3 begins with. */
+const BAO = baoTree.cases.at(-1)!;
+const BAO_BYTES = integerBytes(BAO.size);
+const BAO_DIGEST = fromHex(BAO.digest);
+const BAO_KEY = "outboard/" + BAO.digest;
+
+function sameOutboard(outboard: Bytes | undefined): void {
+  assert.deepEqual([outboard?.length, toHex(blake3(outboard!)).slice(0, 32)], BAO.outboard);
+}
+
+Deno.test("blobs: the outboard is that of bao-tree, stored by the put, before the list", async () => {
+  for (const source of [BAO_BYTES, piecesOf(BAO_BYTES, 70_001)]) {
+    const store = new WatchedStore(openMemory());
+    const blobs = blobsOver(store);
+    let outboardStored = false;
+    store.before = async ({ method, key }) => {
+      if (method !== "put") return;
+      if (key === blobKey(BAO_DIGEST)) assert.ok(outboardStored, "the list came first");
+      await pause(1);
+      if (key === BAO_KEY) outboardStored = true;
+    };
+    sameBytes((await blobs.put(source)).digest, BAO_DIGEST);
+    const stored = (await getLong(store, BAO_KEY))!;
+    assert.deepEqual([...stored.subarray(0, 2)], [1, 4]);
+    sameOutboard(stored.subarray(2));
+    const gets = store.count("get");
+    sameOutboard(await blobs.outboard(BAO_DIGEST));
+    assert.equal(store.count("get", "chunk/"), 1, "no more than whether it is a chunk");
+    assert.ok(store.count("get") - gets <= 3);
+  }
+});
+
+Deno.test("blobs: an outboard that is missing or damaged is made anew and kept, once for all who ask", async () => {
+  const other = (await outboardOf(integerBytes(BAO.size - 1))).outboard as Bytes;
+  const lies = [undefined, new Uint8Array(0), pattern(19_522), concat([fromHex("0104"), other])];
+  for (const lie of lies) {
+    const index = await indexOver(openMemory()); // what is in packs already is not written again
+    await using packed = await openPacked({ bytes: openMemory(), names: openMemory(), index });
+    const store = new WatchedStore(packed);
+    await blobsOver(store).put(BAO_BYTES);
+    await store.delete(BAO_KEY);
+    if (lie) await putLong(store, BAO_KEY, lie);
+    const blobs = blobsOver(store);
+    const puts = store.count("put");
+    const outboards = await Promise.all([1, 2, 3].map(() => blobs.outboard(BAO_DIGEST)));
+    for (const outboard of outboards) sameOutboard(outboard);
+    assert.equal(store.count("put") - puts, 1);
+    const chunks = store.count("get", "chunk/");
+    sameOutboard(await blobsOver(store).outboard(BAO_DIGEST));
+    assert.equal(store.count("get", "chunk/") - chunks, 1, "the blob was read again");
+  }
+});
+
+Deno.test("blobs: an outboard is given though there is no room to keep it, and none of a damaged blob", async () => {
+  const store = new WatchedStore(openMemory());
+  await blobsOver(store).put(BAO_BYTES);
+  await store.delete(BAO_KEY);
+  store.before = ({ method }) => {
+    if (method === "put") throw new StoreFullError("full");
+  };
+  sameOutboard(await blobsOver(store).outboard(BAO_DIGEST));
+  store.before = () => {};
+  const [first] = (await blobsOver(store).chunks(BAO_DIGEST))!;
+  await store.put(chunkKey(first.digest), pattern(first.size));
+  await assert.rejects(blobsOver(store).outboard(BAO_DIGEST), DamageError);
+  assert.equal(await store.has(outboardKey(BAO_DIGEST)), false);
+
+  const mistaken = new Uint8Array(32).fill(7);
+  const { digest } = await blobsOver(store).put(pattern(1_000_000));
+  await putLong(store, blobKey(mistaken), (await getLong(store, blobKey(digest)))!);
+  await assert.rejects(blobsOver(store).outboard(mistaken), DamageError);
+  assert.equal(await store.has(outboardKey(mistaken)), false);
 });
 
 Deno.test("blobs: equal chunks of different blobs are stored once", async () => {

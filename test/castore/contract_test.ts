@@ -36,6 +36,16 @@ const blobFaults: Record<string, (s: BlobService) => Partial<BlobService>> = {
     chunks: async (d) => isEmpty(d) && await s.has(d) ? [{ digest: d, size: 0 }] : await s.chunks(d),
   }),
   "knows no chunks": (s) => ({ chunks: async (d) => await s.has(d) ? [] : undefined }),
+  "has no outboards": (s) => ({ outboard: async (d) => await s.has(d) ? new Uint8Array(0) : undefined }),
+  "puts the size before an outboard": (s) => ({
+    outboard: async (d) => {
+      const outboard = await s.outboard(d);
+      return outboard && concat([new Uint8Array(8), outboard]);
+    },
+  }),
+  "has an outboard of the empty blob always": (s) => ({
+    outboard: async (d) => isEmpty(d) ? new Uint8Array(0) : await s.outboard(d),
+  }),
   "says the size of the range": (s) => ({
     open: async (d, o) => {
       const reader = await s.open(d, o);

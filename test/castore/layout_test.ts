@@ -12,10 +12,13 @@ import {
   blobKey,
   chunkKey,
   decodeChunkList,
+  decodeOutboard,
   directoryKey,
   encodeChunkList,
+  encodeOutboard,
   getLong,
   narKey,
+  outboardKey,
   pathKey,
   putLong,
   uploadKey,
@@ -39,6 +42,7 @@ const HEX = "5ca7815adcb484e9a136c11efe69c1d530176d549b5d18d038eb5280b4b3470c";
 Deno.test("layout: the keys", () => {
   assert.equal(chunkKey(DIGEST), "chunk/" + HEX);
   assert.equal(blobKey(DIGEST), "blob/" + HEX);
+  assert.equal(outboardKey(DIGEST), "outboard/" + HEX);
   assert.equal(directoryKey(DIGEST), "dir/" + HEX);
   assert.equal(pathKey("00bgd045z0d4icpbc2yyz4gx48ak44la"), "path/00bgd045z0d4icpbc2yyz4gx48ak44la");
   const nar = "1wcwacrb5q36hpsx1shk0dkm26hwbmqmgi0nm973h9jqkdz3jz89";
@@ -69,6 +73,23 @@ Deno.test("layout: any change of a chunk list is a DamageError that names its ke
     assert.throws(() => decodeChunkList(list.subarray(0, length), "blob/x"), DamageError);
   }
   assert.throws(() => decodeChunkList(concat([list, new Uint8Array(1)]), "blob/x"), DamageError);
+});
+
+Deno.test("layout: an outboard is 0x01, 0x04 and its parents", () => {
+  for (const length of [0, 64, 4032]) {
+    const want = concat([fromHex("0104"), pattern(length)]);
+    sameBytes(encodeOutboard(pattern(length)), want);
+    sameBytes(decodeOutboard(want, "key"), pattern(length));
+  }
+});
+
+Deno.test("layout: what is no outboard, or one of other groups, is a DamageError that names its key", () => {
+  for (const wrong of ["", "01", "0004", "0204", "0103", "0105"]) {
+    assert.throws(() => decodeOutboard(fromHex(wrong), "outboard/x"), {
+      name: "DamageError",
+      key: "outboard/x",
+    });
+  }
 });
 
 Deno.test("layout: a value of up to 1 MiB is 0x00 and the bytes", async () => {

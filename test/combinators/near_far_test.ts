@@ -5,9 +5,10 @@ import type { Bytes } from "../../src/bytes/bytes.ts";
 import type { BlobService } from "../../src/castore/blob_service.ts";
 import type { ByteStore } from "../../src/castore/byte_store.ts";
 import type { Digest } from "../../src/castore/digest.ts";
-import { blobKey, chunkKey, directoryKey } from "../../src/castore/layout.ts";
+import { blobKey, chunkKey, directoryKey, outboardKey } from "../../src/castore/layout.ts";
 import { type FarServices, nearFar } from "../../src/combinators/near_far.ts";
 import { DamageError, StoreFullError } from "../../src/errors.ts";
+import { outboardOf } from "../../src/hash/bao.ts";
 import { blake3 } from "../../src/hash/blake3.ts";
 import { parseStorePathBase } from "../../src/nix/store_path.ts";
 import type { PathInfo } from "../../src/store/path_info.ts";
@@ -18,7 +19,7 @@ import { blobServiceContract } from "../contract/blob_service.ts";
 import { directoryServiceContract } from "../contract/directory_service.ts";
 import { pathInfoServiceContract } from "../contract/path_info_service.ts";
 import { testContract } from "../contract/run.ts";
-import { openRemote } from "../adapters/grpc/_remotes.ts";
+import { openRemote, Watched } from "../adapters/grpc/_remotes.ts";
 
 const dispose = { [Symbol.asyncDispose]: async () => {} };
 const openHome = () => ({ names: openMemory(), bytes: openMemory() });
@@ -128,6 +129,62 @@ Deno.test("a long blob read whole is complete near, and one read part by part", 
     );
     assert.deepEqual(alone.calls, []);
   }
+});
+
+Deno.test("a long blob of a remote is read chunk by chunk, none of them twice and no outboard for it", async () => {
+  const watched = new Watched();
+  const behind = servicesOver(openHome());
+  const { blobs } = nearFar({ near: openHome(), far: openRemote({ watched, services: behind }) });
+  const { digest } = await behind.blobs.put(pattern(5_000_000));
+  const chunks = (await behind.blobs.chunks(digest))!;
+  assert.equal((await read(blobs, digest, 1_000_000, 4_000_000)).length, 3_000_000);
+  assert.equal((await read(blobs, digest)).length, 5_000_000);
+  assert.equal(watched.count("BlobService/Stat"), 1);
+  assert.ok(
+    watched.count("BlobService/Read") <= chunks.length + 1,
+    `${watched.count("BlobService/Read")} reads`,
+  );
+});
+
+Deno.test("an outboard is asked for once and kept, of a blob that is near not asked for at all", async () => {
+  const { blobs, behind, calls, near } = openBoth();
+  const bytes = pattern(3_000_000);
+  const { digest } = await behind.blobs.put(bytes);
+  const { outboard } = await outboardOf(bytes);
+  assert.deepEqual(await Promise.all([blobs.outboard(digest), blobs.outboard(digest)]), [outboard, outboard]);
+  assert.deepEqual(calls.splice(0).sort(), ["blobs.chunks", "blobs.outboard"]);
+  assert.deepEqual(await Array.fromAsync(near.bytes.list("")), [outboardKey(digest)]);
+  assert.deepEqual(await blobs.outboard(digest), outboard);
+  assert.deepEqual(calls.splice(0), ["blobs.chunks"]);
+
+  await read(blobs, digest);
+  await near.bytes.delete(outboardKey(digest));
+  const alone = openBoth(near);
+  assert.deepEqual(await alone.blobs.outboard(digest), outboard);
+  assert.deepEqual(alone.calls, []);
+  assert.equal(await alone.blobs.outboard(blake3(pattern(1))), undefined);
+});
+
+Deno.test("an outboard of another blob is refused, and one that is damaged near asked for anew", async () => {
+  const other = (await outboardOf(pattern(3_000_000, 2))).outboard;
+  const lying = openBoth(openHome(), ({ blobs }) => ({
+    blobs: Object.assign(Object.create(blobs), {
+      chunks: blobs.chunks.bind(blobs),
+      outboard: () => Promise.resolve(other),
+    }),
+  }));
+  const { digest } = await lying.behind.blobs.put(pattern(3_000_000));
+  await assert.rejects(lying.blobs.outboard(digest), DamageError);
+  assert.deepEqual(await Array.fromAsync(lying.near.bytes.list("")), []);
+
+  const { blobs, behind, near, log, calls } = openBoth();
+  await behind.blobs.put(pattern(3_000_000));
+  const outboard = await blobs.outboard(digest);
+  calls.splice(0);
+  await near.bytes.put(outboardKey(digest), new Uint8Array(100));
+  assert.deepEqual(await blobs.outboard(digest), outboard);
+  assert.deepEqual([log.length, calls], [1, ["blobs.chunks", "blobs.outboard"]]);
+  assert.equal((await near.bytes.get(outboardKey(digest)))!.length, 3 + outboard!.length);
 });
 
 Deno.test("a blob that far does not split is cut and kept near when it is read whole", async () => {

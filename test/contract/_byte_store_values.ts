@@ -160,6 +160,22 @@ export const valueCases: readonly ContractCase<ByteStore>[] = [
     ensureSame(await store.get("value"), text("again"), "a value put again");
   }),
 
+  promiseOf("what is at hand is the value, and gone when the value is", async (store) => {
+    const atHand = (key: string) => store.atHand?.(key) ?? "nothing said";
+    const isValueOrNothing = (about: string) => {
+      const found = atHand("value");
+      if (found !== "nothing said") ensureSame(found, pattern(1000), about);
+    };
+    await store.put("neighbour", text("stays"));
+    ensureSame(atHand("value"), "nothing said", "before it was put");
+    await store.put("value", pattern(1000));
+    isValueOrNothing("put");
+    await store.get("value");
+    isValueOrNothing("read");
+    await store.delete("value");
+    ensureSame(atHand("value"), "nothing said", "a deleted value");
+  }),
+
   promiseOf("deleting what is absent is fine", async (store) => {
     await store.put("a/b", text("stays"));
     await Promise.all(["a", "a/", "a/b/c", "b", "a/b2"].map((key) => store.delete(key)));

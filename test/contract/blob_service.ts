@@ -8,6 +8,7 @@ import type { BlobService, ChunkMeta } from "../../src/castore/blob_service.ts";
 import { chunksOf } from "../../src/castore/chunking.ts";
 import { chunkKey } from "../../src/castore/layout.ts";
 import { DamageError } from "../../src/errors.ts";
+import { createBao } from "../../src/hash/bao.ts";
 import { blake3 } from "../../src/hash/blake3.ts";
 import { pattern } from "./_byte_store_samples.ts";
 import { type Backing, BLOB_B, BLOBS, EMPTY_DIGEST } from "./_castore_samples.ts";
@@ -40,6 +41,13 @@ async function read(blobs: BlobService, digest: Bytes, start?: number, end?: num
   return await reader.bytes();
 }
 
+function outboardOf(bytes: Bytes): Bytes {
+  const hasher = createBao();
+  hasher.update(bytes);
+  hasher.digest();
+  return hasher.outboard();
+}
+
 function sizeOf(chunks: readonly ChunkMeta[]): number {
   return chunks.reduce((sum, { size }) => sum + size, 0);
 }
@@ -52,6 +60,7 @@ export const blobServiceContract: readonly ContractCase<BlobSubject>[] = [
       ensureSame(await blobs.open(digest), undefined, "open");
       ensureSame(await blobs.open(digest, { range: { start: 0, end: 1 } }), undefined, "open with a range");
       ensureSame(await blobs.chunks(digest), undefined, "chunks");
+      ensureSame(await blobs.outboard(digest), undefined, "outboard");
     }
   }),
 
@@ -113,6 +122,22 @@ export const blobServiceContract: readonly ContractCase<BlobSubject>[] = [
         want,
         `chunks of ${size} bytes`,
       );
+    }
+  }),
+
+  promiseOf("an outboard is that of the bytes in groups of 16 KiB, of a chunk too", async ({ blobs }) => {
+    for (const length of [0, 1, 16384, 16385, 131073, 524288, 1048577, 3 * 1048576 + 5]) {
+      const bytes = pattern(length, 8);
+      for (const source of [bytes, piecesOf(bytes, 99_999)]) {
+        const { digest } = await blobs.put(source);
+        ensureSame(await blobs.outboard(digest), outboardOf(bytes), `outboard of ${length} bytes`);
+        ensureSame(await blobs.outboard(digest), outboardOf(bytes), `outboard of ${length} bytes, again`);
+      }
+    }
+    const { digest } = await blobs.put(BLOB_B);
+    for (const chunk of (await blobs.chunks(digest))!) {
+      const bytes = await read(blobs, chunk.digest);
+      ensureSame(await blobs.outboard(chunk.digest), outboardOf(bytes), "outboard of a chunk");
     }
   }),
 
@@ -223,6 +248,17 @@ export const blobServiceContract: readonly ContractCase<BlobSubject>[] = [
     }
   }),
 
+  promiseOf("what is at hand are all bytes of the blob", async ({ blobs }) => {
+    const many = [0, 1, 5_000, 131_072, 3_000_000].map((length, i) => pattern(length, i));
+    for (const bytes of many) ensureSame(blobs.atHand?.(blake3(bytes)), undefined, "a blob that was not put");
+    for (const bytes of many) await blobs.put(bytes);
+    for (const bytes of many) {
+      await read(blobs, blake3(bytes));
+      const found = blobs.atHand?.(blake3(bytes));
+      if (found) ensureSame(found, bytes, `a blob of ${bytes.length} bytes`);
+    }
+  }),
+
   promiseOf("many blobs are put and read at once", async ({ blobs }) => {
     const contents = Array.from({ length: 400 }, (_, i) => pattern(i % 40 === 0 ? 600_000 + i : i * 37, i));
     const puts = contents.map((bytes, i) => blobs.put(i % 3 ? bytes : piecesOf(bytes, 50_000)));
@@ -241,6 +277,11 @@ export const blobDamageContract: readonly ContractCase<BlobSubject & Backing>[] 
     await subject.corrupt(bytes);
     await ensureRejects(read(subject.blobs, digest), DamageError, "reading it");
     await ensureRejects(read(subject.blobs, digest, 4_000, 4_001), DamageError, "reading a range of it");
+    const taken = new Promise<void>((resolve) => {
+      if (subject.blobs.atHand?.(digest)) resolve();
+      else throw new DamageError("blob", "nothing is said");
+    });
+    await ensureRejects(taken, DamageError, "taking what is at hand");
     ensureSame(await read(subject.blobs, other.digest), pattern(5_000, 2), "its neighbour");
   }),
 

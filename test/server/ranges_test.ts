@@ -237,6 +237,7 @@ siteTest("a range reads what it needs, not what comes before it", async (site) =
     },
     put: (source) => blobs.put(source),
     chunks: (digest) => blobs.chunks(digest),
+    outboard: (digest) => blobs.outboard(digest),
   };
   const last = NAR.length - 100;
   const parts = await Array.fromAsync(renderNar(layout, spied, { start: last, end: NAR.length }));

@@ -21,6 +21,7 @@ function watched(act: (call: number, streamed: boolean) => Promise<void> | void)
     has: (digest) => blobs.has(digest),
     open: (digest, options) => blobs.open(digest, options),
     chunks: (digest) => blobs.chunks(digest),
+    outboard: (digest) => blobs.outboard(digest),
     async put(source) {
       const bytes = source instanceof Uint8Array ? source.length : 0;
       const call = ++seen.calls;

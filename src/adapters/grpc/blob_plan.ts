@@ -8,6 +8,7 @@ import { type Bytes, concat, equals } from "../../bytes/bytes.ts";
 import type { ChunkMeta } from "../../castore/blob_service.ts";
 import { type Digest, DIGEST_LENGTH, formatDigest } from "../../castore/digest.ts";
 import { DamageError } from "../../errors.ts";
+import { outboardLength } from "../../hash/bao_tree.ts";
 import { blake3, createBlake3 } from "../../hash/blake3.ts";
 import { DEFAULT_CHUNK_SIZES } from "../../hash/fastcdc.ts";
 
@@ -21,15 +22,18 @@ export interface BlobPlan {
   readonly pieces: readonly ChunkMeta[];
   /** Whether the pieces are the server's chunks. */
   readonly split: boolean;
+  /** What ranges are verified with; not verified itself. No bytes: the server has none. Absent: it was not asked for. */
+  readonly outboard?: Bytes;
 }
 
 /**
  * A plan of the chunks a server names; `undefined` if it names none that can be used. Throws {@link DamageError} for
- * a list that cannot be one.
+ * a list that cannot be one, and for an outboard of another length than their sum's.
  */
 export function planOf(
   digest: Digest,
   chunks: readonly { digest: Uint8Array; size: bigint }[],
+  outboard?: Bytes,
 ): BlobPlan | undefined {
   let size = 0;
   const pieces = chunks.map((chunk) => {
@@ -40,7 +44,10 @@ export function planOf(
     return { digest: chunk.digest.slice(), size: Number(chunk.size) };
   });
   if (pieces.length === 0 || pieces.some((piece) => piece.size > MAX_CHUNK)) return undefined;
-  return { size, pieces, split: true };
+  if (outboard && outboard.length > 0 && outboard.length !== outboardLength(size)) {
+    throw new DamageError("outboard", formatDigest(digest));
+  }
+  return { size, pieces, split: true, outboard };
 }
 
 /** Measures a blob that is given whole. Throws {@link DamageError} if the bytes are not its. */

@@ -1,17 +1,20 @@
 /**
  * Reading blobs that are there: short ones that were fetched, and long ones by their plan. Nothing is delivered that was
  * not verified, and of a long blob read whole not the last piece before all of it has the blob's digest: a list of
- * chunks is only a claim.
+ * chunks is only a claim. A range is verified by the blob's outboard, if the server gave one; else it relies on that list.
  */
-import { type Bytes, concat, equals } from "../../bytes/bytes.ts";
+import { type Bytes, concat, EMPTY, equals } from "../../bytes/bytes.ts";
 import type { BlobReader, ChunkMeta } from "../../castore/blob_service.ts";
 import type { ByteRange } from "../../castore/byte_store.ts";
 import type { Digest } from "../../castore/digest.ts";
+import { groupsOf, verifyRange } from "../../hash/bao_range.ts";
+import { groupLength } from "../../hash/bao_tree.ts";
 import { blake3, createBlake3 } from "../../hash/blake3.ts";
 import { type BlobPlan, cut, damaged, PIECE } from "./blob_plan.ts";
 
 /** Bytes of one blob that are read ahead of the reader. */
 const READ_AHEAD = 6 * 1024 * 1024;
+const GROUP = groupLength();
 
 /** Where the bytes come from. None of them are verified. */
 export interface BlobSource {
@@ -78,7 +81,7 @@ export class PlannedReader implements BlobReader {
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Bytes, void, void> {
     const { start, end } = this.#range;
-    const pieces = this.#plan.split ? this.#chunks() : this.#stretches();
+    const pieces = this.#pieces();
     const whole = start === 0 && end >= this.size && this.#plan.split ? createBlake3() : undefined;
     for await (const piece of pieces) {
       whole?.update(piece.bytes);
@@ -93,8 +96,36 @@ export class PlannedReader implements BlobReader {
     }
   }
 
-  /** The chunks the range touches, many asked for at once. */
-  async *#chunks(): AsyncGenerator<Placed, void, void> {
+  #pieces(): AsyncGenerator<Placed, void, void> {
+    const { size, split, outboard } = this.#plan;
+    const { start, end } = this.#range;
+    if (!split) return this.#stretches();
+    if (!outboard || outboard.length === 0 || start >= Math.min(end, size)) return this.#chunks(this.#range);
+    return this.#proven(outboard, groupsOf(size, this.#range));
+  }
+
+  /** The groups the range touches, each verified with the outboard: that a chunk is where it was said to be, too. */
+  async *#proven(outboard: Bytes, groups: ByteRange): AsyncGenerator<Placed, void, void> {
+    const bao = { digest: this.#digest, size: this.size, outboard };
+    let rest: Bytes = EMPTY;
+    let at = groups.start;
+    for await (const piece of this.#chunks(groups)) {
+      const wanted = piece.bytes.subarray(
+        Math.max(0, groups.start - piece.start),
+        Math.max(0, groups.end - piece.start),
+      );
+      rest = rest.length === 0 ? wanted : concat([rest, wanted]);
+      const reached = at + rest.length;
+      const end = reached === groups.end ? reached : reached - reached % GROUP;
+      if (end === at) continue;
+      yield { start: at, bytes: verifyRange(bao, { start: at, end }, rest.subarray(0, end - at)) };
+      rest = rest.subarray(end - at);
+      at = end;
+    }
+  }
+
+  /** The chunks a range touches, many asked for at once. */
+  async *#chunks(range: ByteRange): AsyncGenerator<Placed, void, void> {
     const ahead: { start: number; bytes: Promise<Bytes> }[] = [];
     const { pieces } = this.#plan;
     let inFlight = 0;
@@ -102,10 +133,10 @@ export class PlannedReader implements BlobReader {
     let next = 0;
     while (true) {
       while (
-        next < pieces.length && start < this.#range.end && (inFlight < READ_AHEAD || ahead.length === 0)
+        next < pieces.length && start < range.end && (inFlight < READ_AHEAD || ahead.length === 0)
       ) {
         const chunk = pieces[next++];
-        if (start + chunk.size > this.#range.start) {
+        if (start + chunk.size > range.start) {
           const bytes = this.#chunk(chunk, start);
           bytes.catch(() => {}); // reported where it is awaited, which may be later or, after an early end, never
           ahead.push({ start, bytes });

@@ -29,7 +29,8 @@ export interface RemoteServices {
  *
  * What is read is verified before it is given: blobs, chunks and Directories by their digests; what is not what was asked
  * for is a `DamageError`. The list of a blob's chunks can only be verified by reading all of them, which happens when
- * the blob is read whole; a range of it relies on the list. Errors are those the services document, as far as the
+ * the blob is read whole. A range of it is verified by the blob's outboard, if the remote has one to send (firn has, of
+ * blobs up to 768 MiB); else it relies on the list, and so does the size of a blob of which a range is read. Errors are those the services document, as far as the
  * remote tells them apart, and `RemoteError` where it cannot be reached or fails.
  */
 export function openGrpc(transport: Transport, options: RemoteOptions = {}): RemoteServices {

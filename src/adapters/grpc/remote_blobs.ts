@@ -2,8 +2,9 @@
  * Blobs of a remote.
  *
  * A short blob costs one call: it is read at once and, if it ends within 512 KiB, was all there is to know. If it goes on,
- * its chunks are asked for and read many at a time. Storing bytes costs one call too, except that a blob of more
- * than 512 KiB is looked for first: for it, a look costs little and may save much.
+ * its chunks are asked for and read many at a time; for a range of it the outboard is asked for as well. Storing bytes
+ * costs one call too, except that a blob of more than 512 KiB is looked for first: for it, a look costs little and may
+ * save much.
  */
 import { type Bytes, concat, EMPTY, equals } from "../../bytes/bytes.ts";
 import { toHex } from "../../bytes/hex.ts";
@@ -12,6 +13,8 @@ import type { BlobReader, BlobService, ChunkMeta } from "../../castore/blob_serv
 import type { ByteRange } from "../../castore/byte_store.ts";
 import { type Digest, formatDigest } from "../../castore/digest.ts";
 import { DamageError } from "../../errors.ts";
+import { outboardOf } from "../../hash/bao.ts";
+import { verifyOutboard } from "../../hash/bao_outboard.ts";
 import { blake3, createBlake3 } from "../../hash/blake3.ts";
 import { type BlobPlan, cut, damaged, measure, PIECE, planOf } from "./blob_plan.ts";
 import { type BlobSource, FetchedReader, PlannedReader } from "./blob_readers.ts";
@@ -24,7 +27,7 @@ const MESSAGE = 1024 * 1024;
 /** Blobs longer than this are looked for before they are sent. */
 const LOOK_FIRST = PIECE;
 /** Memory for plans of long blobs, so that many ranges of one cost one look. */
-const PLANS = 8 * 1024 * 1024;
+const PLANS = 16 * 1024 * 1024;
 /** Memory of one piece in a plan, about. */
 const PIECE_WEIGHT = 200;
 
@@ -56,13 +59,28 @@ export class RemoteBlobs implements BlobService {
       if (first.ended) return new FetchedReader(first.bytes, range);
       head = first.bytes;
     }
-    plan ??= await this.#askPlan(digest) ?? await this.#measure(digest);
+    if (!plan || range && isProvable(plan)) {
+      plan = await this.#askPlan(digest, { outboard: range !== undefined });
+    }
+    plan ??= await this.#measure(digest);
     return plan && new PlannedReader(digest, plan, this.#source, { range, head });
   }
 
   async chunks(digest: Digest): Promise<readonly ChunkMeta[] | undefined> {
     const plan = this.#plans.get(toHex(digest)) ?? await this.#askPlan(digest) ?? await this.#learn(digest);
     return plan && chunksOf(digest, plan);
+  }
+
+  async outboard(digest: Digest): Promise<Bytes | undefined> {
+    let plan = this.#plans.get(toHex(digest));
+    if (isProvable(plan)) plan = await this.#askPlan(digest, { outboard: true });
+    if (plan?.outboard && plan.outboard.length > 0) {
+      verifyOutboard({ digest, size: plan.size, outboard: plan.outboard });
+      return plan.outboard;
+    }
+    // It is short, or the server has no outboards: its bytes tell.
+    const blob = await this.open(digest);
+    return blob && (await outboardOf(blob)).outboard as Bytes;
   }
 
   put(source: Bytes | AsyncIterable<Bytes>): Promise<ChunkMeta> {
@@ -170,14 +188,18 @@ export class RemoteBlobs implements BlobService {
     for await (const { data } of messages) yield data as Bytes;
   }
 
-  /** The plan that the server's chunks give, if it names them. */
-  async #askPlan(digest: Digest): Promise<BlobPlan | undefined> {
+  /** The plan that the server's chunks give, if it names them, and if told with the outboard. */
+  async #askPlan(
+    digest: Digest,
+    { outboard: sendBao = false } = {},
+  ): Promise<BlobPlan | undefined> {
     const asking = this.#remote.call(
       about(digest),
-      ({ blobs }, call) => blobs.stat({ digest, sendChunks: true }, call),
+      ({ blobs }, call) => blobs.stat({ digest, sendChunks: true, sendBao }, call),
     );
     const stat = await orAbsent(asking);
-    return stat && this.#keep(digest, planOf(digest, stat.chunks));
+    if (!stat) return undefined;
+    return this.#keep(digest, planOf(digest, stat.chunks, sendBao ? stat.bao as Bytes : undefined));
   }
 
   /** The plan of a blob that the server does not split, by reading it; `undefined` if it is absent. */
@@ -203,9 +225,17 @@ export class RemoteBlobs implements BlobService {
   }
 
   #keep(digest: Digest, plan: BlobPlan | undefined): BlobPlan | undefined {
-    if (plan) this.#plans.set(toHex(digest), plan, plan.pieces.length * PIECE_WEIGHT);
+    if (plan) {
+      const weight = plan.pieces.length * PIECE_WEIGHT + (plan.outboard?.length ?? 0);
+      this.#plans.set(toHex(digest), plan, weight);
+    }
     return plan;
   }
+}
+
+/** Whether the server may have an outboard that nobody asked it for; of a blob that it does not split there is no use for one. */
+function isProvable(plan: BlobPlan | undefined): boolean {
+  return !plan || plan.split && !plan.outboard;
 }
 
 function chunksOf(digest: Digest, { size, pieces, split }: BlobPlan): readonly ChunkMeta[] {

@@ -3,6 +3,7 @@ import type { ServiceImpl } from "@connectrpc/connect";
 import { type Bytes, concat } from "../../bytes/bytes.ts";
 import { formatDigest } from "../../castore/digest.ts";
 import { MissingError } from "../../errors.ts";
+import { outboardLength } from "../../hash/bao_tree.ts";
 import type { ServerContext } from "../context.ts";
 import type { Era } from "./era.ts";
 import { incoming } from "./incoming.ts";
@@ -10,10 +11,16 @@ import { readDigest } from "./status.ts";
 
 /** Bytes of a blob that are held to see whether they are all. */
 const SMALL = 64 * 1024;
+/**
+ * The longest outboard that Stat sends, that of a blob of 768 MiB: with the list of chunks it stays under the 4 MiB that
+ * clients take in a message.
+ */
+const MAX_BAO = 3 * 1024 * 1024;
 
 /**
- * Blobs of the store. Stat always lists the chunks of a blob that has several, whatever the request says, and never sends an
- * outboard. Read sends the pieces of the store as they are, at most 512 KiB each; of the empty blob, none. Of a Put that
+ * Blobs of the store. Stat always lists the chunks of a blob that has several, whatever the request says. It sends the
+ * outboard (`hash/bao_tree.ts`: groups of 16 KiB) if asked, but none over 3 MiB; slices over plain HTTP have no such limit.
+ * Read sends the pieces of the store as they are, at most 512 KiB each; of the empty blob, none. Of a Put that
  * breaks off, no blob is visible.
  */
 export function blobService(
@@ -24,8 +31,11 @@ export function blobService(
       const digest = readDigest(request.digest);
       const chunks = await blobs.chunks(digest);
       if (!chunks) throw new MissingError("blob", formatDigest(digest));
-      if (chunks.length < 2) return {};
-      return { chunks: chunks.map(({ digest, size }) => ({ digest, size: BigInt(size) })) };
+      const length = chunks.reduce((sum, { size }) => sum + size, 0);
+      const wanted = request.sendBao && outboardLength(length) <= MAX_BAO;
+      const bao = wanted ? await blobs.outboard(digest) : undefined;
+      if (chunks.length < 2) return { bao };
+      return { bao, chunks: chunks.map(({ digest, size }) => ({ digest, size: BigInt(size) })) };
     },
 
     async *read(request, { signal }) {

@@ -92,6 +92,9 @@ Deno.test("of a long blob a range costs its chunks, and a second one no look", a
   assert.deepEqual(watched.calls.splice(0), ["BlobService/Stat", "BlobService/Read"]);
   await (await blobs.open(digest, { range }))!.bytes();
   assert.deepEqual(watched.calls.splice(0), ["BlobService/Read"]);
+  const outboard = (await blobs.outboard(digest))!;
+  assert.equal(outboard.length, 64 * (512 - 1));
+  assert.deepEqual(watched.calls.splice(0), [], "the outboard came with the first look");
   assert.deepEqual(await (await blobs.open(digest))!.bytes(), bytes);
   const chunks = (await blobs.chunks(digest))!;
   assert.deepEqual(watched.calls.splice(0), Array(chunks.length).fill("BlobService/Read"));

@@ -11,6 +11,7 @@ import { directoryToMessage } from "../../../src/castore/messages.ts";
 import { directoryOf } from "../../../src/castore/directory.ts";
 import { DamageError, FormatError, MissingError } from "../../../src/errors.ts";
 import type { BlobService } from "../../../src/gen/snix/castore/v1/rpc_blobstore_pb.ts";
+import { outboardOf } from "../../../src/hash/bao.ts";
 import { blake3 } from "../../../src/hash/blake3.ts";
 import { parseStorePathBase } from "../../../src/nix/store_path.ts";
 import { pathInfoToMessage } from "../../../src/store/messages.ts";
@@ -134,6 +135,79 @@ function readOf(chunked: Bytes, blob: Bytes): BlobMethods["read"] {
     context.signal.throwIfAborted();
   };
 }
+
+const OUTBOARD_BYTES = pattern(3_000_000, 1);
+const { digest: OUTBOARD_DIGEST, outboard: OUTBOARD } = await outboardOf(OUTBOARD_BYTES);
+
+/** A server of that blob that sends its outboard, or another, to who asks. */
+function proving(methods: ReturnType<typeof split>, bao = OUTBOARD) {
+  return {
+    ...methods,
+    stat: ({ sendBao }: { sendBao: boolean }) => ({ ...methods.stat(), bao: sendBao ? bao : undefined }),
+  };
+}
+
+Deno.test("with an outboard any range is verified and given, whatever its ends are", async () => {
+  const { blobs } = openMadeUp({ blobs: proving(split(OUTBOARD_BYTES)) });
+  const { length } = OUTBOARD_BYTES;
+  const [first] = [...chunksOf(OUTBOARD_BYTES)];
+  for (const start of [0, 1, 16383, 16384, 600_000, first.length - 1, first.length, length - 1, length]) {
+    for (const end of [start, start + 1, start + 16384, start + 700_000, length - 1, length, length + 9]) {
+      if (end < start) continue;
+      const reader = (await blobs.open(OUTBOARD_DIGEST as Bytes, { range: { start, end } }))!;
+      assert.equal(reader.size, length);
+      assert.deepEqual(await reader.bytes(), OUTBOARD_BYTES.slice(start, end), `${start} to ${end}`);
+    }
+  }
+  assert.deepEqual(await blobs.outboard(OUTBOARD_DIGEST as Bytes), OUTBOARD);
+});
+
+Deno.test("the chunks of another blob are noticed in any range of it, if there is an outboard", async () => {
+  const other = OUTBOARD_BYTES.slice();
+  other.set(other.subarray(1_100_000, 1_500_000), 1_000_000); // the same length, and the same beginning and end
+  const range = { start: 1_200_000, end: 1_200_100 };
+  const lying = split(other);
+  const trusting = openMadeUp({ blobs: lying }).blobs; // a server without outboards is believed
+  assert.deepEqual(
+    await (await trusting.open(OUTBOARD_DIGEST as Bytes, { range }))!.bytes(),
+    other.slice(range.start, range.end),
+  );
+  const { blobs } = openMadeUp({ blobs: proving(lying) });
+  assert.equal(await readUntilDamage(blobs, OUTBOARD_DIGEST as Bytes, range), 0);
+  const sound = await blobs.open(OUTBOARD_DIGEST as Bytes, { range: { start: 2_500_000, end: 2_999_999 } });
+  assert.deepEqual(await sound!.bytes(), OUTBOARD_BYTES.slice(2_500_000, 2_999_999));
+  const long = { start: 700_000, end: 2_999_999 };
+  const delivered = await readUntilDamage(blobs, OUTBOARD_DIGEST as Bytes, long);
+  assert.ok(delivered <= 300_000, `${delivered} bytes were delivered`);
+});
+
+Deno.test("an outboard that is not the blob's is a DamageError", async () => {
+  const range = { start: 1_000_000, end: 1_000_010 };
+  const lies = [flipped(OUTBOARD as Bytes, 0), OUTBOARD.slice(64), new Uint8Array(OUTBOARD.length)];
+  for (const lie of lies) {
+    const { blobs } = openMadeUp({ blobs: proving(split(OUTBOARD_BYTES), lie) });
+    await assert.rejects(async () => {
+      await (await blobs.open(OUTBOARD_DIGEST as Bytes, { range }))!.bytes();
+    }, DamageError);
+    await assert.rejects(blobs.outboard(OUTBOARD_DIGEST as Bytes), DamageError);
+  }
+  // One parent that the range does not need, but who asks for all of it does.
+  const last = openMadeUp({
+    blobs: proving(split(OUTBOARD_BYTES), flipped(OUTBOARD as Bytes, OUTBOARD.length - 1)),
+  });
+  const reader = await last.blobs.open(OUTBOARD_DIGEST as Bytes, { range });
+  assert.deepEqual(await reader!.bytes(), OUTBOARD_BYTES.slice(range.start, range.end));
+  await assert.rejects(last.blobs.outboard(OUTBOARD_DIGEST as Bytes), DamageError);
+});
+
+Deno.test("of a server without outboards the blob is read for one", async () => {
+  for (
+    const methods of [split(OUTBOARD_BYTES), unsplit(new Map([[toHex(OUTBOARD_DIGEST), OUTBOARD_BYTES]]))]
+  ) {
+    const { blobs } = openMadeUp({ blobs: methods });
+    assert.deepEqual(await blobs.outboard(OUTBOARD_DIGEST as Bytes), OUTBOARD);
+  }
+});
 
 Deno.test("a list of chunks that cannot be one is a DamageError", async () => {
   const bytes = pattern(1_000_000);

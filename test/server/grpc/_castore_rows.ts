@@ -42,6 +42,18 @@ export const BLOB_ROWS: readonly Row[] = [
     call: (c) => c.blobs.stat({ digest: given.HELLO_DIGEST }),
     want: "OK",
   },
+  {
+    when: "Stat: there, with its outboard",
+    before: putHello,
+    call: (c) => c.blobs.stat({ digest: given.HELLO_DIGEST, sendBao: true }),
+    want: "OK",
+  },
+  {
+    when: "Stat: absent, with its outboard",
+    call: (c) => c.blobs.stat({ digest: given.ABSENT, sendBao: true }),
+    want: "NotFound",
+    error: "MissingError",
+  },
   { when: "Read: short digest", call: (c) => c.blobs.read({ digest: SHORT }), want: "InvalidArgument" },
   {
     when: "Read: absent",

@@ -7,10 +7,14 @@ import { toBase64 } from "../../../src/bytes/base64.ts";
 import type { BlobService } from "../../../src/castore/blob_service.ts";
 import { blobsOver } from "../../../src/castore/blobs_over.ts";
 import { LimitError } from "../../../src/errors.ts";
+import { outboardLength } from "../../../src/hash/bao_tree.ts";
+import { blake3 } from "../../../src/hash/blake3.ts";
 import { rpcHandler } from "../../../src/server/grpc/dispatch.ts";
 import { SNIX } from "../../../src/server/grpc/era.ts";
 import { grpcHandlers } from "../../../src/server/grpc/handlers.ts";
 import { all, clientsOf, envelope, everyWay, openContext, outcome, post, stream } from "./_calls.ts";
+import { integerBytes } from "../../hash/_bao.ts";
+import baoTree from "../../vectors/bao/bao_tree.json" with { type: "json" };
 import * as given from "./_fixtures.ts";
 
 /** Messages of these lengths, again and again. */
@@ -49,6 +53,41 @@ for (const { era, protocol, way } of everyWay()) {
     }
     const first = (await all(blobs.read({ digest: chunks[0].digest }))).map(({ data }) => data);
     assert.deepEqual(concat(first), given.BLOB_B.subarray(0, given.BLOB_B_CHUNKS[0]));
+  });
+
+  Deno.test(`grpc blobs: the outboard of bao-tree, for who asks for it, ${way}`, async () => {
+    const { blobs } = clientsOf(openContext(), era, protocol);
+    for (const { size, digest, outboard } of baoTree.cases.slice(-4)) {
+      const put = await blobs.put(stream(...cut(integerBytes(size), [300_001])));
+      assert.equal(toHex(put.digest), digest);
+      const asked = await blobs.stat({ digest: put.digest, sendBao: true });
+      assert.deepEqual([asked.bao.length, toHex(blake3(asked.bao as Bytes)).slice(0, 32)], outboard);
+      const { bao, chunks } = await blobs.stat({ digest: put.digest });
+      assert.deepEqual([bao.length, chunks], [0, asked.chunks]);
+      for (const chunk of chunks) {
+        const { bao } = await blobs.stat({ digest: chunk.digest, sendBao: true });
+        assert.equal(bao.length, outboardLength(Number(chunk.size)));
+      }
+    }
+  });
+
+  Deno.test(`grpc blobs: an outboard over 3 MiB is left out, and not looked for, ${way}`, async () => {
+    const limit = 768 * 1024 * 1024 + 16384;
+    for (const size of [limit, limit + 1]) {
+      const chunks = [{ digest: given.HELLO_DIGEST, size: size - 5 }, {
+        digest: given.HELLO_DIGEST,
+        size: 5,
+      }];
+      let asked = 0;
+      const store = {
+        chunks: () => Promise.resolve(chunks),
+        outboard: () => (asked++, Promise.resolve(new Uint8Array(outboardLength(size)))),
+      } as unknown as BlobService;
+      const { blobs } = clientsOf(openContext({ blobs: store }), era, protocol);
+      const stat = await blobs.stat({ digest: given.ABSENT, sendBao: true });
+      assert.deepEqual([asked, stat.bao.length], size === limit ? [1, 3 * 1024 * 1024] : [0, 0]);
+      assert.equal(stat.chunks.length, 2);
+    }
   });
 
   Deno.test(`grpc blobs: of every length about those that are held, ${way}`, async () => {
