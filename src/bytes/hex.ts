@@ -4,8 +4,12 @@ import type { Bytes } from "./bytes.ts";
 
 const PAIRS = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 
-/** Two lower-case digits a byte. */
-export function toHex(bytes: Uint8Array): string {
+/** Two lower-case digits a byte. The platform's own way is three times as fast; not all have it yet. */
+export const toHex: (bytes: Uint8Array) => string = "toHex" in Uint8Array.prototype
+  ? (bytes) => bytes.toHex()
+  : pairs;
+
+function pairs(bytes: Uint8Array): string {
   let text = "";
   for (let i = 0; i < bytes.length; i++) text += PAIRS[bytes[i]];
   return text;

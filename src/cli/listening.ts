@@ -70,16 +70,20 @@ export function listenHttp(
   underWay: UnderWay,
 ): Listening {
   // The platform's own shutdown() cuts the bodies of uploads, so it is called when no handler is at work any more.
-  const handle = async (request: Request) => {
+  const handle = (request: Request): Response | Promise<Response> => {
     if (underWay.stopping) {
       return new Response("The server is stopping; ask again later\n", {
         status: 503,
         headers: { "content-type": "text/plain; charset=utf-8", "retry-after": "5", connection: "close" },
       });
     }
+    const response = fetch(request);
+    return response instanceof Response ? response : finish(response);
+  };
+  const finish = async (response: Promise<Response>) => {
     underWay.begin();
     try {
-      return await fetch(request);
+      return await response;
     } finally {
       underWay.end();
     }

@@ -4,7 +4,7 @@ import { nativeHashes } from "../adapters/native/hashes.ts";
 import { parseSecretKey, type SecretKey } from "../nix/signature.ts";
 import { createServer } from "../server/app.ts";
 import { listenGrpc, listenHttp, type Listening, UnderWay } from "./listening.ts";
-import { readOptions, SERVE_HELP } from "./serve_options.ts";
+import { isRemote, readOptions, SERVE_HELP } from "./serve_options.ts";
 import { openStore } from "./store.ts";
 import { UsageError } from "./usage.ts";
 
@@ -24,6 +24,7 @@ export async function serve(args: readonly string[]): Promise<void> {
     ...store,
     ...options,
     secretKeys,
+    alone: !isRemote(options.store), // a folder is locked, memory is our own; others may write to another server
     codec: openCodecs(),
     hashes: nativeHashes,
     upgradeWebSocket: underWay.upgradeWebSocket,

@@ -1,7 +1,8 @@
 /**
  * Reading values out of packs. Values of one tree lie next to each other, so for a short value its pack is read whole, and
  * the pack's table answers for its neighbours: the next thousand are found without the index and without the disk
- * ("locality-preserved caching": Zhu, Li and Patterson, FAST 2008). A long value has few neighbours; it is read by itself.
+ * ("locality-preserved caching": Zhu, Li and Patterson, FAST 2008). A long value has few neighbours; it is read by itself,
+ * unless much of one pack is asked for at the same time.
  */
 import type { Bytes } from "../bytes/bytes.ts";
 import type { ByteRange, ByteStore } from "../castore/byte_store.ts";
@@ -10,9 +11,18 @@ import { readPackTable } from "./pack_format.ts";
 import type { PackEntry, PackIndex, PackLocation } from "./pack_index.ts";
 
 /** Packs kept in memory: 4 MiB each at most. */
-const PACKS_KEPT = 4;
+const PACKS_KEPT = 8;
 /** A value of this many bytes is long. */
 const LONG = 128 * 1024;
+/** A pack of which more bytes than this are asked for at the same time is read whole. A chunk alone has not more. */
+const MUCH = 512 * 1024;
+
+/** A part of a pack that is wanted. */
+interface Wanted {
+  readonly range: ByteRange;
+  readonly resolve: (bytes: Bytes | undefined) => void;
+  readonly reject: (error: unknown) => void;
+}
 
 interface ReadPack {
   readonly bytes: Bytes;
@@ -29,6 +39,8 @@ export class PackReader {
   /** Used last first. */
   #kept: ReadPack[] = [];
   #reading = new Map<string, Promise<ReadPack | undefined>>();
+  /** Parts that were asked for since the program last waited, by their pack. */
+  #wanted = new Map<string, Wanted[]>();
 
   /** @param stores.bytes keeps the packs, `names` the small ones */
   constructor({ bytes, names, index }: { bytes: ByteStore; names: ByteStore; index: PackIndex }) {
@@ -62,9 +74,10 @@ export class PackReader {
   async read(key: string, location: PackLocation, range?: ByteRange): Promise<Bytes> {
     const { pack, length } = location;
     const where = within(location, range);
-    const alone = length >= LONG || !pack.startsWith(PACKS);
-    const bytes = alone
+    const bytes = !pack.startsWith(PACKS)
       ? await this.#storeOf(location).get(pack, where)
+      : length >= LONG
+      ? await this.#part(location, where)
       : (await this.#pack(location))?.bytes.subarray(where.start, where.end);
     if (bytes?.length === where.end - where.start) return bytes;
     throw new DamageError("value", key, `Cannot read ${key}: its pack ${pack} is missing or cut short`);
@@ -72,6 +85,36 @@ export class PackReader {
 
   #storeOf({ small }: PackLocation): ByteStore {
     return small ? this.#small : this.#large;
+  }
+
+  /** A part of a pack, which is read whole if enough of it is asked for before the program waits. */
+  #part(location: PackLocation, range: ByteRange): Promise<Bytes | undefined> {
+    return new Promise((resolve, reject) => {
+      const wanted = { range, resolve, reject };
+      const others = this.#wanted.get(location.pack);
+      if (others) return void others.push(wanted);
+      this.#wanted.set(location.pack, [wanted]);
+      queueMicrotask(() => this.#readWanted(location));
+    });
+  }
+
+  async #readWanted(location: PackLocation): Promise<void> {
+    const { pack } = location;
+    const wanted = this.#wanted.get(pack)!;
+    this.#wanted.delete(pack);
+    const length = wanted.reduce((sum, { range }) => sum + range.end - range.start, 0);
+    if (length <= MUCH && !this.#reading.has(pack)) {
+      for (const { range, resolve, reject } of wanted) {
+        this.#storeOf(location).get(pack, range).then(resolve, reject);
+      }
+      return;
+    }
+    try {
+      const read = await this.#pack(location);
+      for (const { range, resolve } of wanted) resolve(read?.bytes.subarray(range.start, range.end));
+    } catch (error) {
+      for (const { reject } of wanted) reject(error);
+    }
   }
 
   #pack(location: PackLocation): Promise<ReadPack | undefined> {

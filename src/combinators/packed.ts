@@ -140,6 +140,12 @@ class PackedStore implements ByteStore {
     return location && await this.#reader.read(key, location, range);
   }
 
+  /** A value in a pack read lately; one that is being written is none. */
+  atHand(key: string): Bytes | undefined {
+    checkKey(key, MAX_PACKED_KEY_LENGTH);
+    return this.#reader.find(key);
+  }
+
   async has(key: string): Promise<boolean> {
     checkKey(key, MAX_PACKED_KEY_LENGTH);
     return this.#pending.has(key) || await this.#parts.index.get(key) !== undefined;

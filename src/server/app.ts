@@ -9,6 +9,7 @@ import { crossOrigin, ownPagesWrite } from "./cors.ts";
 import { callRoutes, type Rpc, rpcOver } from "./grpc/web.ts";
 import { webSocketRoutes } from "./grpc/websocket.ts";
 import { errorResponse, statusOf } from "./http_error.ts";
+import { KeptNarInfos } from "./kept_nar_infos.ts";
 import { landingPage } from "./landing_page.ts";
 import { nixCacheRoutes, notFound } from "./nix_cache.ts";
 import { provenPathInfos } from "../store/prove.ts";
@@ -40,11 +41,18 @@ export function createServer(options: ServerOptions): Server {
   const context = contextOf(options);
   const rpc = rpcOver(context);
   const app = appOver(context, rpc);
-  return { fetch: (request) => app.fetch(request), rpc };
+  const fetch = (request: Request) => {
+    // What is asked for most often: finding its route and opening it to other origins would cost more than the answer.
+    const narInfo = request.method === "GET" ? context.narInfos?.find(request.url) : undefined;
+    return narInfo ? new Response(narInfo.text, { headers: narInfo.headers }) : app.fetch(request);
+  };
+  return { fetch, rpc };
 }
 
 function contextOf(options: ServerOptions): ServerContext {
+  const narInfos = options.alone ? new KeptNarInfos() : undefined;
   const all = {
+    alone: false,
     secretKeys: [],
     priority: 40,
     wantMassQuery: true,
@@ -56,6 +64,8 @@ function contextOf(options: ServerOptions): ServerContext {
     stallMs: 300_000,
     log: () => {},
     ...options,
+    narInfos,
+    pathInfos: narInfos?.watch(options.pathInfos) ?? options.pathInfos,
     budget: new Budget(IN_FLIGHT),
   };
   return { ...all, provenPathInfos: provenPathInfos(all) };

@@ -6,6 +6,7 @@ import type { SecretKey } from "../nix/signature.ts";
 import type { Codec } from "../store/codec.ts";
 import type { PathInfoService } from "../store/path_info_service.ts";
 import type { Services } from "../store/services.ts";
+import type { KeptNarInfos } from "./kept_nar_infos.ts";
 
 /** The platform's way to make a WebSocket of a request, with the subprotocol chosen. */
 export type UpgradeWebSocket = (request: Request, protocol: string) => {
@@ -41,6 +42,11 @@ export interface ServerOptions extends Services {
   readonly stallMs?: number;
   /** Longest message of a remote call, and longest Directory or path info put over HTTP, in bytes; default 4 MiB. */
   readonly maxMessageBytes?: number;
+  /**
+   * Whether all changes of the path infos pass through this server, because no other process writes to the store and
+   * this one has no other way to it: then narinfos are kept as they are served. Default false.
+   */
+  readonly alone?: boolean;
   /** How this platform makes a WebSocket of a request; without it calls over WebSocket are refused. */
   readonly upgradeWebSocket?: UpgradeWebSocket;
   /** Aborted when the server begins to stop: its health is told from that. */
@@ -56,4 +62,6 @@ export interface ServerContext
   readonly budget: Budget;
   /** The path infos, for who comes with one and no NAR: `put` proves it from what is stored. */
   readonly provenPathInfos: PathInfoService;
+  /** Narinfos that were served, if the server is alone with its store. */
+  readonly narInfos: KeptNarInfos | undefined;
 }

@@ -31,6 +31,7 @@ import { bodyStream, readBody } from "./bodies.ts";
 import { decodedBody } from "./content_encoding.ts";
 import type { ServerContext } from "./context.ts";
 import { HttpError } from "./http_error.ts";
+import { NAR_INFO_TYPE } from "./kept_nar_infos.ts";
 import { parseRange } from "./ranges.ts";
 
 /** Layouts of NARs kept for the next request, in bytes of memory. */
@@ -55,8 +56,16 @@ export function nixCacheRoutes(app: Hono, context: ServerContext): void {
   });
 
   app.get("/:file{[0-9a-z]{32}\\.narinfo}", async (c) => {
-    const info = await findPath(context, c.req.param("file").slice(0, 32));
-    return info ? text(await narInfoText(info, context), "text/x-nix-narinfo") : notFound();
+    const hashPart = c.req.param("file").slice(0, 32);
+    const render = async () => {
+      const info = await findPath(context, hashPart);
+      return info && fromText(await narInfoText(info, context));
+    };
+    const { narInfos } = context;
+    const body = narInfos
+      ? narInfos.get(hashPart) ?? await narInfos.render(hashPart, render)
+      : await render();
+    return body ? bytesResponse(body, NAR_INFO_TYPE) : notFound();
   });
   app.put("/:file{[0-9a-z]{32}\\.narinfo}", (c) => putNarInfo(c, c.req.param("file").slice(0, 32), context));
   app.get("/:file{[0-9a-z]{32}\\.ls}", async (c) => {
@@ -272,7 +281,10 @@ function utf8(bytes: Bytes, what: string): string {
 
 /** A text whose length is known. */
 export function text(body: string, type: string): Response {
-  const bytes = fromText(body);
+  return bytesResponse(fromText(body), type);
+}
+
+function bytesResponse(bytes: Bytes, type: string): Response {
   return new Response(bytes, { headers: { "content-type": type, "content-length": String(bytes.length) } });
 }
 

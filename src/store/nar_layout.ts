@@ -32,7 +32,7 @@ import {
 
 /** Most folders inside each other. */
 const MAX_DEPTH = 4096;
-/** Words between two files are a few hundred bytes; a buffer of this length serves most. */
+/** A short stretch of an archive needs one buffer of this length. */
 const LITERAL_FIRST = 512;
 /** Most nodes in a listing. */
 const MAX_LISTED = 4_000_000;
@@ -257,9 +257,11 @@ class Cut {
   #start: number;
   #end: number;
   #buffer: Bytes = EMPTY;
-  /** Offset in the archive of the first byte of `#buffer`. */
-  #bufferAt = 0;
+  /** Where in the buffer what was handed out ends, and what was gathered since. Many short stretches share a buffer. */
+  #drained = 0;
   #filled = 0;
+  /** Offset in the archive of what was not handed out. */
+  #drainedAt = 0;
 
   constructor(start: number, end: number) {
     this.#start = start;
@@ -273,7 +275,7 @@ class Cut {
 
   /** Whether it is time to hand out what was gathered. */
   get full(): boolean {
-    return this.#filled >= LITERAL;
+    return this.#filled - this.#drained >= LITERAL;
   }
 
   /** Passes over so many bytes if none of them is wanted. */
@@ -286,13 +288,14 @@ class Cut {
   /** The next `length` bytes are words, which `write` puts into a buffer at an offset. */
   write(length: number, write: (buffer: Bytes, at: number) => void): void {
     if (this.done || this.skip(length)) return;
-    if (this.#filled === 0) {
-      this.#buffer = new Uint8Array(Math.max(length, LITERAL_FIRST));
-      this.#bufferAt = this.at;
-    } else if (this.#filled + length > this.#buffer.length) {
-      const grown = new Uint8Array(Math.max(LITERAL + LITERAL_ROOM, this.#filled + length));
-      grown.set(this.#buffer.subarray(0, this.#filled));
-      this.#buffer = grown;
+    if (this.#filled === this.#drained) this.#drainedAt = this.at;
+    if (this.#filled + length > this.#buffer.length) {
+      const gathered = this.#buffer.subarray(this.#drained, this.#filled);
+      const room = this.#buffer === EMPTY ? LITERAL_FIRST : LITERAL + LITERAL_ROOM;
+      this.#buffer = new Uint8Array(Math.max(room, gathered.length + length));
+      this.#buffer.set(gathered);
+      this.#drained = 0;
+      this.#filled = gathered.length;
     }
     write(this.#buffer, this.#filled);
     this.#filled += length;
@@ -309,10 +312,11 @@ class Cut {
 
   /** Hands out the words gathered so far. */
   *drain(): Generator<Segment, void, void> {
-    const start = Math.max(0, this.#start - this.#bufferAt);
-    const end = Math.min(this.#filled, this.#end - this.#bufferAt);
+    const moved = this.#drained - this.#drainedAt;
+    const start = Math.max(this.#drained, this.#start + moved);
+    const end = Math.min(this.#filled, this.#end + moved);
     if (start < end) yield { type: "literal", bytes: this.#buffer.subarray(start, end) };
-    this.#filled = 0;
+    this.#drained = this.#filled;
   }
 }
 

@@ -2,13 +2,16 @@
  * castore → NAR: the bytes of an archive, or of any stretch of it, from a layout and the blobs.
  *
  * Blobs are asked for ahead of the reader, many at once, with a bound on their bytes; small ones and the words between
- * are put together into pieces large enough for a socket.
+ * are put together into pieces large enough for a socket. Where the blobs have some in memory, asking for a short one
+ * brings its neighbours there; then only one now and then is asked for ahead, and the others are taken from there.
  */
 import type { Bytes } from "../bytes/bytes.ts";
 import type { BlobReader, BlobService } from "../castore/blob_service.ts";
 import type { ByteRange } from "../castore/byte_store.ts";
 import { formatDigest } from "../castore/digest.ts";
+import type { FileNode } from "../castore/node.ts";
 import { DamageError, MissingError } from "../errors.ts";
+import { DEFAULT_CHUNK_SIZES } from "../hash/fastcdc.ts";
 import type { NarLayout, Segment } from "./nar_layout.ts";
 
 /** Pieces handed out have about this many bytes. */
@@ -21,6 +24,12 @@ const AHEAD = 4 * 1024 * 1024;
 const BLOBS_AHEAD = 512;
 /** Memory a long blob's own reading ahead takes, at most. */
 const MOST_WEIGHT = 2 * 1024 * 1024;
+/** A blob of at most this length is one chunk. */
+const SHORT = DEFAULT_CHUNK_SIZES.min;
+/** Of short blobs whose neighbours come with them, one is asked for ahead in every so many bytes. */
+const ASK_EVERY = 1024 * 1024;
+/** Two blobs not brought by their neighbours, with fewer parts than this between, are taken for a sign that none is. */
+const SEEN_TOGETHER = 16;
 
 /**
  * The bytes of a NAR, or those the range covers (end clamped), in pieces that are only to be read. Fails with
@@ -33,7 +42,12 @@ export async function* renderNar(
   range?: ByteRange,
 ): AsyncGenerator<Bytes, void, void> {
   const joiner = new Joiner();
-  for await (const part of readAhead(layout.segments(range?.start, range?.end), blobs)) {
+  const parts = new Parts(layout.segments(range?.start, range?.end), blobs);
+  while (true) {
+    // What is at hand is not waited for: a turn of the loop for each of thousands of files would cost more than they do.
+    const next = parts.next();
+    const part = next instanceof Promise ? await next : next;
+    if (!part) break;
     if (part instanceof Uint8Array) {
       for (const piece of joiner.add(part)) yield piece;
     } else {
@@ -44,63 +58,114 @@ export async function* renderNar(
   if (last) yield last;
 }
 
-interface Asked {
-  readonly part: Bytes | Promise<BlobReader>;
+type BlobSegment = Segment & { readonly type: "blob" };
+
+/** A segment on its way to the reader, and its blob if that was asked for. */
+interface Waiting {
+  readonly segment: Segment;
   readonly weight: number;
+  asked: Promise<BlobReader> | undefined;
 }
 
-/** The segments in order, their blobs opened ahead. */
-async function* readAhead(
-  segments: Iterator<Segment>,
-  blobs: BlobService,
-): AsyncGenerator<Bytes | BlobReader, void, void> {
-  const asked: Asked[] = [];
-  let first = 0;
-  let weight = 0;
-  let ended = false;
-  while (true) {
-    while (!ended && weight < AHEAD && asked.length - first < BLOBS_AHEAD) {
-      const { done, value } = segments.next();
-      if (done) ended = true;
-      else {
-        asked.push(ask(value, blobs));
-        weight += asked[asked.length - 1].weight;
-      }
-    }
-    if (first === asked.length) return;
-    const next = asked[first++];
+/** The segments in order, blobs asked for ahead. */
+class Parts {
+  #segments: Iterator<Segment>;
+  #blobs: BlobService;
+  #waiting: Waiting[] = [];
+  #first = 0;
+  #weight = 0;
+  #ended = false;
+  /** Weight of the part that was handed out last: its reader is still at it. */
+  #handedOut = 0;
+  /** Bytes since a short blob was asked for ahead. */
+  #passed = ASK_EVERY;
+  /** Parts since a short blob was not at hand. */
+  #sinceMissed = SEEN_TOGETHER;
+
+  constructor(segments: Iterator<Segment>, blobs: BlobService) {
+    this.#segments = segments;
+    this.#blobs = blobs;
+  }
+
+  /** The next part; `undefined` after the last. */
+  next(): Bytes | Promise<BlobReader> | undefined {
+    this.#weight -= this.#handedOut;
+    this.#fill();
+    if (this.#first === this.#waiting.length) return undefined;
+    const next = this.#waiting[this.#first++];
+    this.#handedOut = next.weight;
     // Dropped in batches: shifting a long queue for every blob would cost more than the blobs.
-    if (first === BLOBS_AHEAD) {
-      asked.splice(0, first);
-      first = 0;
+    if (this.#first === BLOBS_AHEAD) {
+      this.#waiting.splice(0, this.#first);
+      this.#first = 0;
     }
-    yield next.part instanceof Uint8Array ? next.part : await next.part;
-    weight -= next.weight;
+    this.#sinceMissed++;
+    if (next.segment.type === "literal") return next.segment.bytes;
+    return next.asked ?? atHand(next.segment, this.#blobs) ?? this.#askNow(next);
+  }
+
+  #fill(): void {
+    while (!this.#ended && this.#weight < AHEAD && this.#waiting.length - this.#first < BLOBS_AHEAD) {
+      const { done, value: segment } = this.#segments.next();
+      if (done) {
+        this.#ended = true;
+        return;
+      }
+      const length = segment.type === "literal" ? segment.bytes.length : segment.end - segment.start;
+      const waiting = { segment, weight: Math.min(length, MOST_WEIGHT), asked: undefined };
+      this.#waiting.push(waiting);
+      this.#weight += waiting.weight;
+      this.#passed += length;
+      if (segment.type === "literal") continue;
+      const short = segment.file.size <= SHORT;
+      if (short && this.#blobs.atHand && this.#passed < ASK_EVERY) continue;
+      if (short) this.#passed = 0;
+      this.#ask(waiting);
+    }
+  }
+
+  #ask(waiting: Waiting): Promise<BlobReader> | undefined {
+    const { segment } = waiting;
+    if (segment.type === "literal" || waiting.asked) return waiting.asked;
+    waiting.asked = openSegment(segment, this.#blobs);
+    waiting.asked.catch(() => {}); // reported where it is awaited, which may be later or, after an early end, never
+    return waiting.asked;
+  }
+
+  /** Asks for a blob that its neighbours did not bring, and for all that wait if that happens often. */
+  #askNow(next: Waiting): Promise<BlobReader> | undefined {
+    const asked = this.#ask(next);
+    if (this.#sinceMissed < SEEN_TOGETHER) {
+      for (let i = this.#first; i < this.#waiting.length; i++) this.#ask(this.#waiting[i]);
+    }
+    this.#sinceMissed = 0;
+    return asked;
   }
 }
 
-function ask(segment: Segment, blobs: BlobService): Asked {
-  if (segment.type === "literal") return { part: segment.bytes, weight: segment.bytes.length };
-  const opened = openSegment(segment, blobs);
-  opened.catch(() => {}); // reported where it is awaited, which may be later or, after an early end, never
-  return { part: opened, weight: Math.min(segment.end - segment.start, MOST_WEIGHT) };
+function atHand({ file, start, end }: BlobSegment, blobs: BlobService): Bytes | undefined {
+  const bytes = blobs.atHand?.(file.digest);
+  if (!bytes) return undefined;
+  checkSize(file, bytes.length);
+  return end - start === bytes.length ? bytes : bytes.subarray(start, end);
 }
 
-async function openSegment(segment: Segment & { type: "blob" }, blobs: BlobService): Promise<BlobReader> {
-  const { file, start, end } = segment;
+async function openSegment({ file, start, end }: BlobSegment, blobs: BlobService): Promise<BlobReader> {
   const whole = start === 0 && end === file.size;
   const reader = await blobs.open(file.digest, whole ? undefined : { range: { start, end } });
   if (!reader) throw new MissingError("blob", formatDigest(file.digest));
-  if (reader.size !== file.size) {
-    throw new DamageError(
-      "blob",
-      formatDigest(file.digest),
-      `Cannot render the NAR: blob ${
-        formatDigest(file.digest)
-      } has ${reader.size} bytes where its file has ${file.size}`,
-    );
-  }
+  checkSize(file, reader.size);
   return reader;
+}
+
+function checkSize({ digest, size }: FileNode, stored: number): void {
+  if (stored === size) return;
+  const name = formatDigest(digest);
+  throw new DamageError(
+    "blob",
+    name,
+    `Cannot render the NAR: blob ${name} has ${stored} bytes where its file has ${size}`,
+  );
 }
 
 /** Puts short stretches together. */

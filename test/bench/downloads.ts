@@ -4,6 +4,7 @@
  *   download-cold/…    every NAR, by curl over one connection: the first since the server started (with the store in
  *                      memory: the first since the upload; that server cannot be started again)
  *   download-warm/…    the same once more
+ *   harmonia/…         the same by the default store, beside harmonia (harmonia.ts says when)
  *   nix-copy-from/…    `nix copy --from http://…` into an empty store
  *   peak-…/…           the server's peak resident memory over each of these
  *
@@ -25,20 +26,29 @@ import {
 } from "./bench_context.ts";
 import type { Corpus, CorpusName } from "./corpora.ts";
 import { removeTree, run, seconds, settle } from "./measure.ts";
+import { Harmonia } from "./harmonia.ts";
 import { getNars, narUrls, putCorpus } from "./transfers.ts";
 
 const RAW = ["download-cold", "download-warm"];
 const KINDS = [...RAW, "nix-copy-from"];
+/** Turns of both in one round: their first ones are slower than all others. */
+const HARMONIA_TURNS = 3;
 
 export async function benchDownloads(name: CorpusName, context: BenchContext): Promise<void> {
   const { report, rounds } = context;
-  const stores = STORES.filter((store) => wantsAny(context, KINDS, name, store));
+  const harmoniaRow = `harmonia/${name}/default`;
+  const beside = report.wants(harmoniaRow) && Deno.env.has("FIRN_HARMONIA");
+  const stores = STORES.filter((store) =>
+    wantsAny(context, KINDS, name, store) || (beside && store === "default")
+  );
   if (stores.length === 0) return;
   const corpus = await context.open(name);
   const times = new Series();
   const peaks = new Series();
   const copies = stores.some((store) => wantsAny(context, ["nix-copy-from"], name, store));
   const sources = new Map<StoreName, Source>();
+  await using harmonia = beside ? await Harmonia.start(corpus) : undefined;
+  const harmoniaUrls = harmonia && await narUrls(corpus, harmonia.url);
   try {
     for (const store of stores) sources.set(store, await Source.filled(store, corpus, context));
     await settle();
@@ -56,6 +66,13 @@ export async function benchDownloads(name: CorpusName, context: BenchContext): P
             peaks.push(`${kind}/${store}`, peakOf(server));
           }
         }
+        if (harmoniaUrls && store === "default") {
+          const urls = await narUrls(corpus, server.url);
+          for (let turn = 0; turn < HARMONIA_TURNS; turn++) {
+            times.push(harmoniaRow, await seconds(() => getNars(corpus, urls)));
+            times.push("harmonia", await seconds(() => getNars(corpus, harmoniaUrls)));
+          }
+        }
         if (wantsAny(context, ["nix-copy-from"], name, store)) {
           await forgetPeak(server);
           times.push(`nix-copy-from/${store}`, await copyFrom(server.url, corpus, context));
@@ -69,6 +86,10 @@ export async function benchDownloads(name: CorpusName, context: BenchContext): P
 
   const speed = (time: number) => corpus.narBytes / 1e6 / time;
   const dumps = { name: "nix-store --dump", values: times.of("dump").map(speed) };
+  if (harmonia) {
+    const peer = { name: "harmonia", values: times.of("harmonia").map(speed) };
+    report.add(harmoniaRow, "MB/s", times.of(harmoniaRow).map(speed), peer);
+  }
   const files = { name: "nix copy --from file://", values: times.of("file") };
   for (const store of stores) {
     for (const kind of KINDS) {

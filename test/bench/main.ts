@@ -1,8 +1,8 @@
 /**
  * How fast the server is beside nix without one: `deno task bench [--quick] [--only TEXT]`. Rows as report.ts says, on
  * stdout; what they measure is said in uploads.ts, downloads.ts, requests.ts and grpc.ts; on what, in corpora.ts. Needs Linux,
- * nix and curl, wrk for the rows of requests, and node, go and h2load for those of gRPC. Three rounds take about twenty minutes on
- * two quiet cores.
+ * nix and curl, wrk for the rows of requests, node, go and h2load for those of gRPC, and `FIRN_HARMONIA` for those beside harmonia.
+ * Three rounds take about twenty minutes on two quiet cores.
  */
 import { parseArgs } from "node:util";
 import { builder } from "../e2e/nix.ts";

@@ -39,7 +39,7 @@ export class DurableFiles {
       return await this.#withFile(path, { read: true }, async (file) => {
         const start = Math.min(range.start, limit);
         const bytes = new Uint8Array(Math.max(0, Math.min(range.end, limit) - start));
-        if (start > 0) await file.seek(start, 0);
+        if (start > 0) file.seekSync(start, 0); // which touches no disk
         let filled = 0;
         while (filled < bytes.length) {
           const count = await file.read(bytes.subarray(filled));

@@ -21,6 +21,11 @@ class MemoryStore implements ByteStore {
       : this.#values.get(key);
   }
 
+  atHand(key: string): Bytes | undefined {
+    checkKey(key);
+    return this.#values.get(key);
+  }
+
   // deno-lint-ignore require-await
   async has(key: string): Promise<boolean> {
     checkKey(key);
