@@ -73,10 +73,19 @@ try {
   }
   await benchRequests(context);
   await benchGrpc(context);
+  if (only === undefined || only === "hash") await benchHashes();
 } finally {
   await removeTree(work);
 }
 note(`the end, load ${load()}\n\n${report.table()}`);
+
+/** In a process of its own, where nothing has warmed up or filled the memory. */
+async function benchHashes(): Promise<void> {
+  note(`hashing, load ${load()}`);
+  const script = new URL("./hash_bench.ts", import.meta.url).href;
+  const { success } = await new Deno.Command(Deno.execPath(), { args: ["run", "-A", script] }).spawn().status;
+  if (!success) throw new Error("Cannot measure the hashes: see above");
+}
 
 function load(): string {
   return Deno.loadavg().map((average) => average.toFixed(1)).join(" ");
