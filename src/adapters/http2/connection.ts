@@ -205,9 +205,10 @@ export abstract class Connection extends Endpoint implements FrameSink {
   #settings(flags: number, payload: Bytes): void {
     this.countIdle();
     if ((flags & Flag.ACK) !== 0) return;
+    // First, for what follows may be DATA that only the new settings allow.
+    this.outbox.control(SETTINGS_ACK);
     this.outflow.settings(payload, !this.isServer, this.streams);
     this.#greeted = true;
-    this.outbox.control(SETTINGS_ACK);
     this.changed();
   }
 

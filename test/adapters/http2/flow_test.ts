@@ -34,6 +34,20 @@ function endless(piece: number) {
   return { count, handler };
 }
 
+Deno.test("http2: settings are acknowledged before DATA that only they allow", async () => {
+  const { handler } = endless(10);
+  await using meeting = rawClient(handler);
+  const { peer } = meeting;
+  await peer.greet(settings([4, 0]));
+  await peer.request(1, true);
+  await peer.expect(HEADERS, 1);
+  await sleep(30); // the response has come to wait for its window
+  peer.frames.length = 0;
+  await peer.frame(SETTINGS, 0, 0, settings([4, 1]));
+  await peer.expect(DATA, 1);
+  assert.deepEqual(peer.frames.map(({ type }) => type), [SETTINGS, DATA]);
+});
+
 Deno.test("http2: a response stops at the window of its stream, and goes on as that grows", async () => {
   const { count, handler } = endless(10_000);
   await using meeting = rawClient(handler);
