@@ -11,7 +11,7 @@ import { createBLAKE3, createSHA256 } from "hash-wasm";
 import { openMemory } from "../../src/adapters/memory/memory_store.ts";
 import { nativeHashes } from "../../src/adapters/native/hashes.ts";
 import { type Bytes, EMPTY } from "../../src/bytes/bytes.ts";
-import { chunksOf } from "../../src/castore/chunking.ts";
+import { chunksOf } from "../castore/_chunks.ts";
 import { blake3, createBlake3, kernelName } from "../../src/hash/blake3.ts";
 import { cutPoint, DEFAULT_CHUNK_SIZES } from "../../src/hash/fastcdc.ts";
 import { plainCutPoint } from "../../src/hash/fastcdc_plain.ts";
