@@ -19,7 +19,7 @@ import { hashBao, Outboards, putOutboard } from "./outboards.ts";
 /** Bytes of one blob's chunks that may be on their way to the store: enough that it always has some to write. */
 const WRITE_WINDOW = 24 * 1024 * 1024;
 /** Bytes of one blob's chunks that are read ahead of the reader. */
-const READ_AHEAD = 8 * 1024 * 1024;
+const READ_AHEAD = 4 * 1024 * 1024;
 /** When so many are left, more are asked for: many at once, as a store may read neighbours together. */
 const READ_MORE = READ_AHEAD / 2;
 /**

@@ -30,6 +30,9 @@ const NAMES = Object.keys(HASH_LENGTHS) as HashName[];
 /** Milliseconds after which a worker that does not answer is given up. */
 const PATIENCE = 60_000;
 
+/** Slots that may wait where others could do the work, and the milliseconds after which a worker is taken to lag. */
+const QUEUED = 4, LAGGING = 2;
+
 /** States of a slot. What is in one that is full belongs to the worker, else to the other side. */
 const FULL = 1;
 export const DONE = 2, FAILED = 3;
@@ -185,6 +188,8 @@ export class HashLane {
   #next = 0;
   /** Who wants the result of each slot. */
   #wanted: (Wanted | undefined)[] = new Array(SLOTS).fill(undefined);
+  /** When each slot was filled. */
+  #putAt = new Float64Array(SLOTS);
   #stopped = false;
 
   constructor(memory: SharedArrayBuffer) {
@@ -196,9 +201,20 @@ export class HashLane {
     return !this.#stopped && this.#slots.ready;
   }
 
-  /** Whether the worker has so little to do that what is put now will not wait for long. */
+  /**
+   * Whether what is put now will not wait for long: little waits, and what waits was put lately. A worker that gets no time from
+   * the system, because others want the processors too, is left alone until it has caught up.
+   */
   get hasTime(): boolean {
-    return this.#slots.state((this.#next + SLOTS / 2) % SLOTS) !== FULL;
+    const last = (this.#next + SLOTS - 1) % SLOTS;
+    if (this.#slots.state(last) !== FULL) return true;
+    const oldest = (this.#next + SLOTS - QUEUED) % SLOTS;
+    if (this.#slots.state(oldest) === FULL) return false;
+    let first = last;
+    for (let before = first; this.#slots.state(before) === FULL; before = (before + SLOTS - 1) % SLOTS) {
+      first = before;
+    }
+    return performance.now() - this.#putAt[first] < LAGGING;
   }
 
   /** Puts work of at most one slot's inputs, which are read before this returns. `done` gets the result some time later. */
@@ -208,6 +224,7 @@ export class HashLane {
     this.#take(slot);
     this.#slots.write(slot, work, inputs);
     this.#wanted[slot] = done;
+    this.#putAt[slot] = performance.now();
     this.#slots.setState(slot, FULL);
     this.#next = (slot + 1) % SLOTS;
   }

@@ -116,9 +116,12 @@ class Pool implements HashPool {
     return this.#lanes.length > 0 && ready();
   }
 
-  /** Begins a hash in the worker with the fewest, if there is one. */
+  /**
+   * Begins a hash in the worker with the fewest, if there are several: what was begun in one must be ended there, however slow it is,
+   * so the first is kept for what anybody can do.
+   */
   begin(owner: object): { lane: HashLane; hasher: number } | undefined {
-    const lane = this.#lanes.filter(({ ready }) => ready).sort((a, b) => a.hashers - b.hashers)[0];
+    const lane = this.#lanes.slice(1).filter(({ ready }) => ready).sort((a, b) => a.hashers - b.hashers)[0];
     if (!lane) return undefined;
     lane.hashers++;
     const begun = { lane, hasher: this.#hashers++ };

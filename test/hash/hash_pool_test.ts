@@ -7,6 +7,7 @@ import { toHex } from "../../src/bytes/hex.ts";
 import { BlobHasher } from "../../src/hash/blob_hasher.ts";
 import { outboardOf } from "../../src/hash/bao.ts";
 import { HASH_LENGTHS, type HashName } from "../../src/hash/hasher.ts";
+import { HashLane, laneMemory } from "../../src/hash/hash_lane.ts";
 import { type HashPool, openHashPool } from "../../src/hash/hash_pool.ts";
 import { seeded, seededBytes } from "./_inputs.ts";
 
@@ -75,7 +76,7 @@ Deno.test("input is read before update returns", async () => {
 });
 
 Deno.test("a worker that fails is told of once, then done without", async () => {
-  await using pool = open(1, "failing");
+  await using pool = open(2, "failing");
   assert.ok(await pool.started(10_000));
   const bytes = seededBytes(MIB, 35);
   const hasher = await pool.create("sha256");
@@ -87,7 +88,7 @@ Deno.test("a worker that fails is told of once, then done without", async () => 
 });
 
 Deno.test("a pool whose worker has failed unnoticed can be closed", async () => {
-  const pool = open(1, "failing");
+  const pool = open(2, "failing");
   assert.ok(await pool.started(10_000));
   const hasher = await pool.create("sha256");
   hasher.update(new Uint8Array(16 * 512 * 1024)); // all of its slots, so that there is none to ask it to stop in
@@ -95,7 +96,7 @@ Deno.test("a pool whose worker has failed unnoticed can be closed", async () => 
 });
 
 Deno.test("after the pool is closed short and long inputs are hashed here; what was begun there fails", async () => {
-  const pool = open(1);
+  const pool = open(2);
   await pool.started(10_000);
   const bytes = seededBytes(MIB, 36);
   const begun = await pool.create("sha256");
@@ -130,7 +131,7 @@ Deno.test("no worker goes on after the pool is closed", async () => {
       spawn: () => new Worker(${
     JSON.stringify(new URL("_lane_worker.ts", import.meta.url).href)
   }, { type: "module", name: "failing" }),
-      workers: 1,
+      workers: 2,
     });
     await failing.started(10_000);
     (await failing.create("sha256")).update(new Uint8Array(16 * 512 * 1024));
@@ -191,13 +192,19 @@ for (const workers of [0, 1, 2]) {
   });
 }
 
-Deno.test("a worker that fails rejects what it was to hash, and is done without", async () => {
-  await using pool = open(1, "failing");
-  assert.ok(await pool.started(10_000));
-  const hasher = await pool.create("sha256");
-  hasher.update(new Uint8Array(MIB)); // makes it fail
+Deno.test("a worker that fails rejects what it was to hash, and takes no more", async () => {
+  const memory = laneMemory();
+  const worker = new Worker(new URL("_lane_worker.ts", import.meta.url), { type: "module", name: "failing" });
+  worker.postMessage(memory);
+  const lane = new HashLane(memory);
+  while (!lane.ready) await new Promise((resolve) => setTimeout(resolve, 5));
   const input = seededBytes(100_000, 43);
-  await assert.rejects(async () => await pool.digests([input]), /the worker that hashes has failed/);
-  const [digest] = await pool.digests([input]);
-  assert.equal(toHex(digest), await peer(input));
+  const work = { operation: "digests" } as const;
+  const digest = () => lane.promise(work, [input], toHex);
+  assert.equal(await digest(), await peer(input));
+  lane.put({ operation: "update", hasher: 1, hash: "sha256" }, [input]); // makes it fail
+  await assert.rejects(digest(), /the worker that hashes has failed/);
+  assert.equal(lane.ready, false);
+  await assert.rejects(digest(), /have been stopped/);
+  assert.equal(lane.stop(), true);
 });
