@@ -1,0 +1,451 @@
+/**
+ * The engine of the store in a tab: everything of the page that is not its looks. It runs in a dedicated worker, and the
+ * page calls it through {@link connectEngine} of `connect.ts`, where every method becomes asynchronous.
+ *
+ * - Values go by structured clone: what is returned is the caller's own. Callbacks are arguments of their own (never
+ *   inside an object) and are passed as `Comlink.proxy(callback)`.
+ * - A store path is text, `/nix/store/<hash part>-<name>`. Where one is an argument its base name or hash part will do.
+ * - A {@link FilePath} is text below a store path, `bin/sh`, and `""` for the path itself. Names are bytes: those that are
+ *   not UTF-8 stand as the code units U+DC80 to U+DCFF, one a byte, so that every name has one text and is found by
+ *   it again. Texts of names are hostile (control and bidi characters, HTML): show them through `shown` of `shown.ts`.
+ * - Long calls end in `job` and `report`. `job` is any text of the caller's choice by which `cancel(job)` ends the call; it
+ *   then rejects with a fault named `AbortError`. What was stored until then stays, and the same call again goes on from
+ *   there. `report` is called at most some ten times a second, and once at the end.
+ * - A call that rejects does so with an `EngineError`, whose `fault` is a {@link Fault}; nothing is half visible then.
+ */
+import type { Difference } from "./understanding.ts";
+import type { ClosureGraph, DifferenceOptions, WhyDepends } from "./understanding.ts";
+
+export type * from "./understanding.ts";
+
+/** `/nix/store/<hash part>-<name>`. */
+export type StorePathText = string;
+/** Names joined by `/`, see above. */
+export type FilePath = string;
+/** Bytes in lower-case hex. */
+export type Hex = string;
+/** An http(s) URL, without a slash at its end. */
+export type Address = string;
+
+/** What went wrong, as data. `message` says it in a sentence that can be shown. */
+export interface Fault {
+  /**
+   * `FormatError` (not what it should be), `ClaimError` (a claim is not true of the bytes), `MissingError`, `LimitError`,
+   * `ConflictError`, `DamageError` (stored or fetched bytes are not what their digest says), `StoreFullError`,
+   * `RemoteError` (a server cannot be reached or fails), `UnsupportedError`, `AbortError` (cancelled), or another error's.
+   */
+  readonly name: string;
+  readonly message: string;
+  /** Of a `ClaimError`: which claim (`NarHash`, `FileHash`, `NarSize`, `CA`, …), what was claimed, what the bytes give. */
+  readonly claim?: string;
+  readonly claimed?: string;
+  readonly actual?: string;
+  /** Of a `MissingError` or `DamageError`: of what kind of thing (`blob`, `directory`, `path`, …) and its name. */
+  readonly kind?: string;
+  readonly key?: string;
+  /** Of a `LimitError`: the bound. */
+  readonly limit?: number;
+  /** Of a `RemoteError`: who was asked. */
+  readonly address?: string;
+}
+
+export type Phase =
+  | "asking" // narinfos, which chunks are missing
+  | "directories"
+  | "fetching" // bytes of files, or of a NAR, which is unpacked and stored on the way
+  | "reading" // dropped files
+  | "verifying" // rendering and hashing what is stored
+  | "sending"
+  | "packing" // a zip or a NAR that is saved
+  | "collecting"
+  | "done";
+
+/** How far a job is. Counts are of the whole job and never fall. */
+export interface Progress {
+  readonly phase: Phase;
+  /** The path that is worked on. */
+  readonly path?: StorePathText;
+  /** Bytes that came or went over the network, or were read from dropped files. */
+  readonly moved: number;
+  /** Bytes that will have been moved at the end, where that is known. */
+  readonly toMove?: number;
+  /** Bytes of contents that are done, moved or not. */
+  readonly done: number;
+  /** Bytes of contents in all, where that is known. */
+  readonly total?: number;
+  /** Bytes of contents that were here (or there, for a push) already and were not moved or stored again. */
+  readonly shared: number;
+  /** Milliseconds since the job began: `moved / elapsed` is the rate. */
+  readonly elapsed: number;
+}
+
+export type Report = (progress: Progress) => void;
+
+/** What to open. */
+export type Target =
+  /**
+   * A store path, its base name or hash part, or the URL of a narinfo, and the cache to ask. Without `cache` the caches
+   * of the settings are asked in order.
+   */
+  | { readonly type: "path"; readonly path: string; readonly cache?: Address }
+  /**
+   * Dropped files: a narinfo and its NAR; a NAR alone (`.nar`, `.nar.zst`, `.nar.xz`, `.nar.gz`, `.nar.bz2`, `.nar.br`; the bytes tell, not
+   * the name), which becomes a content-addressed path named after the file; an exported `.zip` or another binary cache in
+   * one.
+   */
+  | { readonly type: "files"; readonly files: readonly File[] }
+  /**
+   * A folder, which becomes a content-addressed path of that name; or, when it has a `nix-cache-info`, the binary cache in
+   * it. `entries` are its files with paths below the folder (`webkitRelativePath` without its first part).
+   */
+  | {
+    readonly type: "folder";
+    readonly name: string;
+    readonly entries: readonly FolderEntry[] | FileSystemDirectoryHandle;
+    /** Browsers do not tell what is executable: `guess` (the default) marks files that begin with `#!` or as ELF. */
+    readonly executables?: "guess" | "none";
+  };
+
+/** One thing in a dropped folder. Folders need an entry only when they are empty. */
+export interface FolderEntry {
+  readonly path: string;
+  /** Absent: an empty folder. */
+  readonly file?: File;
+}
+
+export interface OpenOptions {
+  /** Fetch all contents at once, not those of the files that are looked at. Other caches than firn's always give all. */
+  readonly everything?: boolean;
+  /** Open all that the path refers to as well, directly or not. */
+  readonly closure?: boolean;
+}
+
+/** What became of an `open`. */
+export interface Opened {
+  /** The path that was asked for first; what it refers to after it. */
+  readonly paths: readonly PathSummary[];
+  /** Parts that could not be opened, where others were: of dropped files and imports. */
+  readonly refused: readonly { readonly what: string; readonly fault: Fault }[];
+}
+
+/**
+ * `partial`: its Directories are here, and those chunks that were looked at. `whole`: all is here, and every claim was
+ * recomputed from the bytes.
+ */
+export type PathState = "partial" | "whole";
+
+/** A store path that is kept here. */
+export interface PathSummary {
+  readonly path: StorePathText;
+  readonly hashPart: string;
+  readonly name: string;
+  readonly state: PathState;
+  readonly type: "directory" | "file" | "symlink";
+  readonly narSize: number;
+  /** `sha256:<nixbase32>` */
+  readonly narHash: string;
+  readonly references: readonly StorePathText[];
+  readonly deriver?: StorePathText;
+  /** Content address, `fixed:r:sha256:…` */
+  readonly ca?: string;
+  /** Where it came from: a cache's address, or absent for what was dropped here. */
+  readonly cache?: Address;
+  /** Milliseconds since 1970. */
+  readonly openedAt: number;
+  readonly pinned: boolean;
+}
+
+/** An open that did not come to its end. The same target goes on where it was. */
+export interface Unfinished {
+  readonly path: StorePathText;
+  readonly cache: Address;
+  readonly options: OpenOptions;
+  readonly startedAt: number;
+}
+
+/** What is known of a claim. `unverified`: not all bytes are here yet, or nobody looked. */
+export type Verdict = "true" | "false" | "unverified";
+
+export interface ClaimTruth {
+  readonly verdict: Verdict;
+  readonly claimed: string;
+  /** What the bytes give, if that differs. */
+  readonly actual?: string;
+}
+
+export interface SignatureTruth {
+  /** The name of the key, `cache.nixos.org-1`. */
+  readonly key: string;
+  /** The whole signature, `name:base64`. */
+  readonly text: string;
+  /** `unknown key`: no trusted key has that name, so it proves nothing. */
+  readonly verdict: "valid" | "invalid" | "unknown key";
+}
+
+/** How far a path is known to be true. */
+export interface Truth {
+  readonly path: StorePathText;
+  readonly state: PathState;
+  readonly signatures: readonly SignatureTruth[];
+  /** A trusted key vouches for it, or it is content-addressed and that was recomputed. */
+  readonly trusted: boolean;
+  readonly narHash: ClaimTruth;
+  readonly narSize: ClaimTruth;
+  /** Absent: the path is not content-addressed. */
+  readonly contentAddress?: ClaimTruth;
+  readonly references: {
+    /** `true`: the contents mention no store path that is not listed. */
+    readonly verdict: Verdict;
+    readonly listed: readonly StorePathText[];
+    /** Hash parts that the contents mention and the path does not list. */
+    readonly unlisted: readonly string[];
+    /** Listed paths that are not kept here. */
+    readonly absent: readonly StorePathText[];
+  };
+  /** What is not what its digest says, with the files it is seen in (`""` and a fault where it is no file). At most 100. */
+  readonly damage: readonly { readonly file: FilePath; readonly fault: Fault }[];
+  /** When it was last recomputed from the bytes, in milliseconds since 1970. */
+  readonly verifiedAt?: number;
+}
+
+/** One thing in a store path. */
+export interface Item {
+  readonly name: string;
+  readonly type: "directory" | "file" | "symlink";
+  /** Bytes of a file; of a folder, those of all files below, or absent if there are too many to count. */
+  readonly size?: number;
+  /** Things below a folder, at all depths. */
+  readonly below?: number;
+  readonly executable?: boolean;
+  /** Of a symlink. */
+  readonly target?: string;
+  /** BLAKE3 of a file's contents or of a folder's Directory: equal digests are equal contents. */
+  readonly digest?: Hex;
+}
+
+export interface ListOptions {
+  /** Default 0. */
+  readonly offset?: number;
+  /** Default and bound 1000. */
+  readonly limit?: number;
+  /** `name` (the default): byte order. `size`: largest first. Folders are among the files in both; `folders` puts them first. */
+  readonly order?: "name" | "size" | "folders";
+}
+
+/** A part of a folder. */
+export interface Page {
+  /** Items in the whole folder. */
+  readonly total: number;
+  readonly offset: number;
+  readonly items: readonly Item[];
+}
+
+/** Where a name leads. */
+export interface Found {
+  readonly path: StorePathText;
+  readonly file: FilePath;
+  readonly item: Item;
+  /** Symlinks that were followed, in order, as `path/file`. */
+  readonly via: readonly string[];
+}
+
+export interface SearchOptions {
+  /** `*` and `?` are wildcards if there are any; otherwise any part of the path. Case does not matter unless told. */
+  readonly matchCase?: boolean;
+  /** Default and bound 10,000; the search ends there. */
+  readonly limit?: number;
+}
+
+export interface SearchHit {
+  readonly file: FilePath;
+  readonly item: Item;
+}
+
+export interface SearchEnd {
+  readonly hits: number;
+  /** There were more than the limit. */
+  readonly more: boolean;
+  readonly looked: number;
+}
+
+/** What to save as a file. */
+export type Saved =
+  | { readonly type: "file"; readonly path: StorePathText; readonly file: FilePath }
+  | { readonly type: "nar"; readonly path: StorePathText }
+  /** A folder of a path (`""`: all of it) as a `.zip` with symlinks and executable marks. */
+  | { readonly type: "zip"; readonly path: StorePathText; readonly file?: FilePath }
+  /** These paths (all that are whole, if not told) as a `.zip` that is a Nix binary cache: `unzip`, then `nix copy --from file://…`. */
+  | { readonly type: "cache"; readonly paths?: readonly StorePathText[] };
+
+export interface SavedFile {
+  /** A name to save it under, safe on every system. */
+  readonly name: string;
+  readonly size: number;
+  /** Absent where it was written to a handle. */
+  readonly blob?: Blob;
+}
+
+/** What is kept here, in figures. */
+export interface Overview {
+  readonly paths: number;
+  readonly partial: number;
+  /** Sum of the NARs of whole paths: what they would take one by one. */
+  readonly logical: number;
+  /** Bytes of contents that are stored, each piece once. */
+  readonly stored: number;
+  /** Files, distinct files, chunks. */
+  readonly files: number;
+  readonly blobs: number;
+  readonly chunks: number;
+  /** The browser's own estimate for this origin, where it gives one. */
+  readonly usage?: number;
+  readonly quota?: number;
+  /** Whether the browser has promised not to evict the store. */
+  readonly persisted: boolean;
+  /** Set once when the browser was found to have evicted what was stored. */
+  readonly evicted?: boolean;
+}
+
+export interface Collected {
+  /** Paths that are gone. */
+  readonly paths: readonly StorePathText[];
+  /** Bytes of contents that are gone. */
+  readonly freed: number;
+}
+
+export interface PushOptions {
+  readonly server: Address;
+  readonly token?: string;
+  /** Send what the path refers to as well (the default); a server refuses none whose references come later. */
+  readonly closure?: boolean;
+}
+
+export interface Pushed {
+  readonly paths: readonly StorePathText[];
+  /** Paths that were there already. */
+  readonly there: readonly StorePathText[];
+  /** Bytes of contents sent, and those that were there already. */
+  readonly sent: number;
+  readonly shared: number;
+}
+
+export interface Settings {
+  /** Public keys, `name:base64`, that vouch for paths. At first that of cache.nixos.org. */
+  readonly trustedKeys: readonly string[];
+  /** Asked in order for paths. At first this page's server, if it is one, and cache.nixos.org. */
+  readonly caches: readonly Address[];
+}
+
+/** Where the page came from. */
+export interface Site {
+  /** The firn server that serves the page: absent on a host of plain files. */
+  readonly server?: Address;
+  /** An origin of the same server where contents may run scripts: `<contentOrigin>/nix/store/…`. */
+  readonly contentOrigin?: Address;
+}
+
+export interface Engine {
+  /** About the page's own server. */
+  site(): Promise<Site>;
+  /** Calls back whenever what is kept here changed, here or in another tab, at most some times a second. */
+  watch(changed: () => void): void;
+  /** Ends the calls with this job. Nothing happens if there is none. */
+  cancel(job: string): void;
+
+  // Open
+
+  /** Opens a target. From a firn server, only Directories are fetched unless `everything` is asked for. */
+  open(target: Target, options?: OpenOptions, job?: string, report?: Report): Promise<Opened>;
+  /** Fetches all that a partial path lacks and recomputes its claims. Fine for a whole one. */
+  complete(path: string, job?: string, report?: Report): Promise<PathSummary>;
+  /** Opens that were interrupted, also by closing the tab. */
+  unfinished(): Promise<readonly Unfinished[]>;
+  /** Forgets an interrupted open, and what it kept for going on. */
+  forget(path: string): Promise<void>;
+
+  // Truth
+
+  /** What is known, without reading contents again. */
+  truth(path: string): Promise<Truth>;
+  /**
+   * Recomputes everything from the stored bytes. Damage and false claims are in the result, not thrown. A partial path's
+   * stored parts are verified, and its claims stay `unverified`.
+   */
+  verify(path: string, job?: string, report?: Report): Promise<Truth>;
+
+  // Browse
+
+  /** A page of a folder. `MissingError` where there is none, `UnsupportedError` where it is a file. */
+  list(path: string, folder: FilePath, options?: ListOptions): Promise<Page>;
+  /**
+   * What is at a file path. With `follow`, symlinks are followed, also into other paths that are kept here. `undefined`: nothing is there
+   * (or a symlink leads out of what is kept here, or in circles).
+   */
+  stat(path: string, file: FilePath, follow?: boolean): Promise<Found | undefined>;
+  /**
+   * Bytes `start` to `end` (not included, clamped) of a file, at most 8 MiB a call. Fetches the chunks it lacks; `RemoteError` if the
+   * cache cannot be reached then.
+   */
+  read(path: string, file: FilePath, start: number, end: number, job?: string, report?: Report): Promise<
+    Uint8Array
+  >;
+  /** Names that match, in batches, as they are found. Resolves at the end. */
+  search(
+    path: string,
+    text: string,
+    options: SearchOptions,
+    job: string,
+    found: (hits: readonly SearchHit[]) => void,
+  ): Promise<SearchEnd>;
+  /**
+   * Makes a file of something: written into `handle` as it is made, or returned as a Blob. Fetches what it lacks.
+   */
+  save(what: Saved, handle?: FileSystemFileHandle, job?: string, report?: Report): Promise<SavedFile>;
+
+  // Understand
+
+  /** All that a path refers to. Asks the path's cache for what is not kept here (narinfos only); nothing is stored. */
+  closure(path: string, job?: string, report?: Report): Promise<ClosureGraph>;
+  /** Why `from` needs `to`: a shortest chain, or `undefined` if it does not. */
+  whyDepends(from: string, to: string, job?: string, report?: Report): Promise<WhyDepends | undefined>;
+  /** How two paths differ. Fetches no contents, only Directories. */
+  difference(
+    before: string,
+    after: string,
+    options?: DifferenceOptions,
+    job?: string,
+    report?: Report,
+  ): Promise<Difference>;
+
+  // Keep
+
+  /** Everything that is kept here, newest first. */
+  stored(): Promise<readonly PathSummary[]>;
+  overview(): Promise<Overview>;
+  /** A pinned path, and what it refers to, is not deleted. */
+  pin(path: string): Promise<void>;
+  unpin(path: string): Promise<void>;
+  /**
+   * Deletes paths, and then all contents that no path needs any more. `ConflictError` if one is pinned or others that are kept
+   * refer to it: nothing is deleted then.
+   */
+  remove(paths: readonly string[], job?: string, report?: Report): Promise<Collected>;
+  /** Deletes every path that no pin needs (`unpinned`), or only contents that no path needs. */
+  collect(what: "unpinned" | "unneeded", job?: string, report?: Report): Promise<Collected>;
+  /**
+   * Asks the browser not to evict the store; whether it promised. Browsers may want to ask the person: then call
+   * `navigator.storage.persist()` in the page, which counts for the worker too.
+   */
+  persist(): Promise<boolean>;
+
+  // Push
+
+  /** Sends a path to a firn server: what it lacks, and nothing else. The server proves the claims from its bytes. */
+  push(path: string, options: PushOptions, job?: string, report?: Report): Promise<Pushed>;
+
+  // Settings
+
+  settings(): Promise<Settings>;
+  /** `FormatError` for a key or address that is none; nothing is changed then. Resolves to what is kept now. */
+  configure(settings: Partial<Settings>): Promise<Settings>;
+}
