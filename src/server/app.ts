@@ -83,6 +83,8 @@ function appOver(context: ServerContext, rpc: Rpc): Hono {
   webSocketRoutes(app, rpc, context); // before CORS, for the answer of an upgrade must stay as the platform made it
   app.use(crossOrigin);
   app.get("/", (c) => c.html(landingPage(new URL(c.req.url).origin, context)));
+  // How a page knows that a cache is more than one: that contents can be asked for by what is lacking (`bulk.ts`).
+  app.get("/firn.json", (c) => c.json({ contents: 1, contentOrigin: context.contentOrigin }));
   nixCacheRoutes(app, context);
   sideFileRoutes(app, context);
   contentRoutes(app, context);

@@ -15,7 +15,7 @@ export type UpgradeWebSocket = (request: Request, protocol: string) => {
 };
 
 /** Options that have no default. */
-type Optional = "upgradeWebSocket" | "stopping";
+type Optional = "upgradeWebSocket" | "stopping" | "contentOrigin";
 
 /** A store and how it is to be served. */
 export interface ServerOptions extends Services {
@@ -49,6 +49,8 @@ export interface ServerOptions extends Services {
   readonly alone?: boolean;
   /** How this platform makes a WebSocket of a request; without it calls over WebSocket are refused. */
   readonly upgradeWebSocket?: UpgradeWebSocket;
+  /** An origin of its own where contents of store paths are served and may run scripts; told to pages. */
+  readonly contentOrigin?: string;
   /** Aborted when the server begins to stop: its health is told from that. */
   readonly stopping?: AbortSignal;
   /** Told what an operator wants to read: uploads, refusals, failures. One line each, default nowhere. */
