@@ -70,6 +70,16 @@ export type { PathInfoService } from "./src/store/path_info_service.ts";
 export { type Home, type Services, servicesOver } from "./src/store/services.ts";
 export { publish } from "./src/store/publish.ts";
 export { calculateNar, type ProofOptions, provenPathInfos } from "./src/store/prove.ts";
+export {
+  type ClosureMember,
+  type ClosureOptions,
+  type ClosurePath,
+  type PathClosure,
+  pathClosure,
+  shortestChain,
+} from "./src/store/path_closure.ts";
+export { findInFiles, type FindOptions, type Mention } from "./src/store/find_in_files.ts";
+export * from "./src/store/difference.ts";
 export { receiveNar, type ReceiveOptions } from "./src/store/receive_nar.ts";
 export { openPacked, type PackedParts } from "./src/combinators/packed.ts";
 export { indexOver, type PackIndex } from "./src/combinators/pack_index.ts";
