@@ -29,12 +29,16 @@ const UPGRADES: readonly ((database: IDBDatabase) => void)[] = [
   },
 ];
 
+/** Milliseconds that may lie between a failure and the event that says why, and between two looks. */
+const LATE_MS = 1000;
+const LATE_STEP_MS = 20;
+
 /** How a database is opened. */
 export interface ConnectionOptions {
   readonly indexedDB: IDBFactory;
   /** Name of the database. */
   readonly name: string;
-  /** Milliseconds to wait for another tab that has an older version open; default 10 seconds. */
+  /** Milliseconds to wait for another tab that keeps it from being opened; default 30 seconds. */
   readonly patience?: number;
   /** Told when the database is taken away; after that every call fails with this error. */
   readonly onGone?: (error: StoreGoneError) => void;
@@ -74,7 +78,7 @@ export class Connection {
     };
     let database: IDBPDatabase<Schema>;
     try {
-      database = await unlessBlocked(request, options);
+      database = await inTime(request, options);
     } catch (error) {
       throw whyNotOpened(error, name);
     }
@@ -97,11 +101,18 @@ export class Connection {
         { cause },
       );
     }
-    // What is under way is told first that it was aborted, and why only then.
-    if (!this.gone) await new Promise((resolve) => setTimeout(resolve, 0));
+    await this.mayBeGone();
     if (!this.gone && cause.name === "InvalidStateError") this.#lose("it was closed; open it again");
     return this.gone ??
       new Error(`Cannot use the store ${this.name}: ${cause.name}: ${cause.message}`, { cause });
+  }
+
+  /** What was under way when the database went away is told first that it failed, and why a while later. */
+  async mayBeGone(): Promise<StoreGoneError | undefined> {
+    for (let waited = 0; !this.gone && waited < LATE_MS; waited += LATE_STEP_MS) {
+      await new Promise((resolve) => setTimeout(resolve, LATE_STEP_MS));
+    }
+    return this.gone;
   }
 
   close(): void {
@@ -116,28 +127,30 @@ export class Connection {
   }
 }
 
-/** Waits for the database, and a bounded time for other tabs to let go of an older version. */
-async function unlessBlocked(
+/**
+ * Waits for the database a bounded time: another tab may have an older version open and not let go of it, or wait in vain to
+ * delete it.
+ */
+async function inTime(
   request: IDBOpenDBRequest,
-  { name, patience = 10_000 }: ConnectionOptions,
+  { name, patience = 30_000 }: ConnectionOptions,
 ): Promise<IDBPDatabase<Schema>> {
-  const blocked = Promise.withResolvers<never>();
-  let timer: ReturnType<typeof setTimeout> | undefined;
   let late = false;
-  request.onblocked = () => {
+  const opened = wrap(request) as unknown as Promise<IDBPDatabase<Schema>>;
+  opened.then((database) => late && database.close(), () => {});
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const waited = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
       late = true;
-      blocked.reject(
+      reject(
         new StoreBusyError(
-          `Cannot open the store ${name}: another tab has an older version open; close the other tabs of this site`,
+          `Cannot open the store ${name}: another tab keeps it from being opened; close the other tabs of this site`,
         ),
       );
     }, patience);
-  };
-  const opened = wrap(request) as unknown as Promise<IDBPDatabase<Schema>>;
-  opened.then((database) => late && database.close(), () => {});
+  });
   try {
-    return await Promise.race([opened, blocked.promise]);
+    return await Promise.race([opened, waited]);
   } finally {
     clearTimeout(timer);
   }

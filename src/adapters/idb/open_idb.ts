@@ -9,6 +9,7 @@ import { Connection, type ConnectionOptions } from "./connection.ts";
 import { IdbJournal } from "./journal.ts";
 import { Transactions } from "./transactions.ts";
 import { NameValues, PackValues } from "./values.ts";
+import { WhileThere } from "./while_there.ts";
 
 /** A slice of a pack of this length is read three times as fast as one of 4 MiB. */
 const PACK_LENGTH = 1024 * 1024;
@@ -34,7 +35,7 @@ export interface IdbHome extends Home, AsyncDisposable {
 
 /**
  * Opens the store of this name, which is made when it is missing. Throws `StoreVersionError` for one that a newer firn wrote,
- * `StoreBusyError` when another tab keeps an older one open, `StoreFullError` when the browser gives no room. Disposing it
+ * `StoreBusyError` when another tab keeps it from being opened, `StoreFullError` when the browser gives no room. Disposing it
  * writes what waits and closes the database.
  *
  * When the platform takes the store away while it is open (a tab that upgrades or deletes it, cleared data), every call fails
@@ -48,7 +49,7 @@ export async function openIdb(options: IdbOptions): Promise<IdbHome> {
     const names = new NameValues(transactions);
     const packs = new PackValues(transactions);
     const index = await openJournalIndex(new IdbJournal(transactions));
-    const bytes = await openPacked({ bytes: packs, names, index, packLength });
+    const bytes = new WhileThere(connection, await openPacked({ bytes: packs, names, index, packLength }));
     return {
       names,
       bytes,

@@ -75,8 +75,7 @@ export class Transactions {
 
   /** What to tell when a `Blob` that was read here has no bytes any more: this, unless the whole store is gone. */
   async whyUnreadable(error: Error): Promise<unknown> {
-    await new Promise((resolve) => setTimeout(resolve, 0)); // that the store is gone may be told a moment later
-    return this.#connection.gone ?? error;
+    return await this.#connection.mayBeGone() ?? error;
   }
 
   /** Resolves when nothing is under way or waits to be. */
