@@ -38,7 +38,29 @@ export function startChromium(profile: string, url: string): BrowserProcess {
   ]);
 }
 
+/** What Firefox would do first in a fresh profile, or ask after it was killed. */
+const PREFERENCES = {
+  "app.normandy.enabled": false,
+  "app.update.enabled": false,
+  "browser.aboutwelcome.enabled": false,
+  "browser.shell.checkDefaultBrowser": false,
+  "browser.startup.homepage_override.mstone": "ignore",
+  "datareporting.policy.dataSubmissionEnabled": false,
+  "extensions.update.enabled": false,
+  "network.captive-portal-service.enabled": false,
+  "network.connectivity-service.enabled": false,
+  "services.settings.server": "data:,",
+  "termsofuse.bypassNotification": true,
+  "browser.sessionstore.resume_from_crash": false,
+  "toolkit.startup.max_resumed_crashes": -1,
+  "toolkit.telemetry.reportingpolicy.firstRun": false,
+};
+
 /** Firefox on an address. */
 export function startFirefox(profile: string, url: string): BrowserProcess {
+  const lines = Object.entries(PREFERENCES).map(([name, value]) =>
+    `user_pref("${name}", ${JSON.stringify(value)});`
+  );
+  Deno.writeTextFileSync(`${profile}/user.js`, lines.join("\n"));
   return startBrowser("firefox-esr", ["--headless", "--no-remote", "--profile", profile, url]);
 }

@@ -60,11 +60,20 @@ Deno.test("journal index: a put of what another forgot a moment ago stores it ag
   await one.store.put(key, pattern(1000));
   sameBytes(await other.store.get(key), pattern(1000));
   await one.store.delete(key);
-  assert.equal(await other.store.has(key), false);
-  await other.store.put(key, pattern(1000));
+  await other.store.put(key, pattern(1000)); // first of all: nothing else has told it yet
   const third = await openTab(journal);
   sameBytes(await third.store.get(key), pattern(1000));
   sameBytes(await one.store.get(key), pattern(1000));
+});
+
+Deno.test("journal index: has() knows what another forgot a moment ago", async () => {
+  const journal = new MemoryJournal();
+  const [one, other] = [await openTab(journal), await openTab(journal)];
+  const key = `chunk/${digest(1)}`;
+  await one.store.put(key, pattern(1000));
+  assert.equal(await other.store.has(key), true);
+  await one.store.delete(key);
+  assert.equal(await other.store.has(key), false);
 });
 
 Deno.test("journal index: a value that two stored is gone when one forgets it, from both packs", async () => {
