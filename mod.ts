@@ -83,8 +83,11 @@ export * from "./src/store/difference.ts";
 export { receiveNar, type ReceiveOptions } from "./src/store/receive_nar.ts";
 export { openPacked, type PackedParts } from "./src/combinators/packed.ts";
 export { indexOver, type PackIndex } from "./src/combinators/pack_index.ts";
+export { openJournalIndex } from "./src/combinators/journal_index.ts";
+export type * from "./src/combinators/pack_journal.ts";
 export { nearFar, type NearFarOptions } from "./src/combinators/near_far.ts";
 export { openGrpc, type RemoteOptions, type RemoteServices } from "./src/adapters/grpc/open_grpc.ts";
+export { type IdbHome, type IdbOptions, openIdb } from "./src/adapters/idb/open_idb.ts";
 export { openMemory } from "./src/adapters/memory/memory_store.ts";
 export { createApp, createServer, type ServerOptions } from "./src/server/app.ts";
 

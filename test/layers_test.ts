@@ -176,6 +176,15 @@ layerTest("what is portable imports nothing of a platform", () => {
 const PLATFORM =
   /\b(Deno\.|process\.|Buffer\b|window\.|document\.|navigator\.|indexedDB\b|localStorage\b|require\()/;
 
+layerTest("what is for browsers imports and names nothing of Deno or Node", () => {
+  const browsers = sources.filter(({ path }) => path.startsWith("src/adapters/idb/"));
+  assert.ok(browsers.length > 0);
+  return browsers.filter(({ text, imports }) => {
+    return imports.some((to) => to.startsWith("node:")) ||
+      /\b(Deno|process|Buffer)\b/.test(withoutComments(text));
+  }).map(({ path }) => path);
+});
+
 layerTest("what is portable names nothing of a platform", () => {
   return portable().flatMap(({ path, text }) => {
     const code = withoutComments(text).replaceAll(/"(?:[^"\\\n]|\\.)*"/g, '""');

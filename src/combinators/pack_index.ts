@@ -33,6 +33,11 @@ export interface PackIndex extends AsyncDisposable {
   readonly complete: boolean;
   /** Where the value lies; not a promise when the answer is at hand, which saves a turn for each of many values. */
   get(key: string): PackLocation | undefined | Promise<PackLocation | undefined>;
+  /**
+   * Where the value lies, if that is known here and still true, though others may have forgotten it a moment ago: for who
+   * would store it otherwise. An index that nobody else writes to leaves it out, as `get` is as good.
+   */
+  confirm?(key: string): PackLocation | undefined | Promise<PackLocation | undefined>;
   /** Whether it holds this pack for sure. */
   hasPack(pack: string): boolean | Promise<boolean>;
   /**
@@ -40,6 +45,11 @@ export interface PackIndex extends AsyncDisposable {
    * will not call itself complete after one.
    */
   add(pack: string, small: boolean, entries: readonly PackEntry[]): Promise<void>;
+  /**
+   * As `add`, and stores the pack itself, in one transaction: for an index that lives where the packs do. The bytes are read
+   * before it returns its promise.
+   */
+  addWith?(pack: string, small: boolean, entries: readonly PackEntry[], bytes: Bytes): Promise<void>;
   /** Forgets a value, but not that its pack still holds it. */
   delete(key: string): Promise<void>;
   /** The values a pack holds that were forgotten. */

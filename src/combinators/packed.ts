@@ -32,14 +32,15 @@ import { MAX_PACKED_KEY_LENGTH, type PackEntry, type PackIndex, type PackLocatio
 
 /** Values too long to share a pack, in a place of their own. */
 const ALONE = "value/";
-const ALONE_LENGTH = MAX_VALUE_LENGTH / 2;
 const SMALL_PACK = 48 * 1024;
+/** The shortest a full pack may be. */
+const LEAST_PACK_LENGTH = 64 * 1024;
 /** Milliseconds without a new value after which packs that are not full are ended. */
 const LINGER_MS = 2;
 /** Milliseconds after which a pack is ended, however many values come elsewhere. */
 const MAX_AGE_MS = 100;
-/** Packs written at once. */
-const WRITES = 4;
+/** Bytes of packs that are written at once. */
+const WRITE_WINDOW = 4 * MAX_VALUE_LENGTH;
 
 /** What a packed store is made of. */
 export interface PackedParts {
@@ -48,12 +49,20 @@ export interface PackedParts {
   /** Keeps small packs. */
   readonly names: ByteStore;
   readonly index: PackIndex;
+  /** Length of a full pack in bytes, 64 KiB to 4 MiB (default). A value of more than half is kept by itself. */
+  readonly packLength?: number;
   /** Told now and then while an incomplete index is made anew: packs read, values found. */
   readonly onRebuild?: (packs: number, values: number) => void;
 }
 
 /** Opens a packed store; completes its index if it is not. Disposing it writes what waits, and disposes `index`, but neither of the stores. */
 export async function openPacked(parts: PackedParts): Promise<ByteStore> {
+  const { packLength = MAX_VALUE_LENGTH } = parts;
+  if (!(packLength >= LEAST_PACK_LENGTH && packLength <= MAX_VALUE_LENGTH)) {
+    throw new RangeError(
+      `Cannot make packs of ${packLength} bytes: want ${LEAST_PACK_LENGTH} to ${MAX_VALUE_LENGTH}`,
+    );
+  }
   if (!parts.index.complete) await rebuildIndex(parts);
   return new PackedStore(parts);
 }
@@ -117,14 +126,19 @@ class PackedStore implements ByteStore {
   #writing = new Set<Promise<void>>();
   /** Puts that are still being looked up. */
   #lookups = new Set<Promise<unknown>>();
-  #buffers = new BufferPool(MAX_VALUE_LENGTH, WRITES);
-  #writes = new Budget(WRITES);
+  #packLength: number;
+  #buffers: BufferPool;
+  #writes: Budget;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #lastAdded = 0;
 
   constructor(parts: PackedParts) {
     this.#parts = parts;
     this.#reader = new PackReader(parts);
+    this.#packLength = parts.packLength ?? MAX_VALUE_LENGTH;
+    const writes = Math.ceil(WRITE_WINDOW / this.#packLength);
+    this.#buffers = new BufferPool(this.#packLength, writes);
+    this.#writes = new Budget(writes);
   }
 
   async get(key: string, range?: ByteRange): Promise<Bytes | undefined> {
@@ -148,7 +162,10 @@ class PackedStore implements ByteStore {
 
   async has(key: string): Promise<boolean> {
     checkKey(key, MAX_PACKED_KEY_LENGTH);
-    return this.#pending.has(key) || await this.#parts.index.get(key) !== undefined;
+    if (this.#pending.has(key)) return true;
+    const { index } = this.#parts;
+    const location = await index.get(key);
+    return (location && index.confirm ? await index.confirm(key) : location) !== undefined;
   }
 
   put(key: string, value: Bytes): Promise<void> {
@@ -157,7 +174,8 @@ class PackedStore implements ByteStore {
       checkValue(value);
       const pending = this.#pending.get(key);
       if (pending) return pending.pack.written.promise;
-      const location = this.#parts.index.get(key);
+      const { index } = this.#parts;
+      const location = index.confirm ? index.confirm(key) : index.get(key);
       if (location instanceof Promise) return this.#putUnless(location, key, value.slice());
       return location ? Promise.resolve() : this.#add(key, value);
     } catch (error) {
@@ -211,7 +229,7 @@ class PackedStore implements ByteStore {
   }
 
   #add(key: string, value: Bytes): Promise<void> {
-    if (value.length > ALONE_LENGTH) return this.#putAlone(key, value);
+    if (value.length > this.#packLength / 2) return this.#putAlone(key, value);
     const kind = key.slice(0, key.indexOf("/") + 1);
     let pack = this.#open.get(kind) ?? this.#begin(kind);
     let entry = pack.writer.add(key, value);
@@ -228,8 +246,7 @@ class PackedStore implements ByteStore {
 
   #putAlone(key: string, value: Bytes): Promise<void> {
     const pack = ALONE + key;
-    const writing = this.#parts.bytes.put(pack, value)
-      .then(() => this.#parts.index.add(pack, false, [{ key, offset: 0, length: value.length }]))
+    const writing = this.#store(pack, false, [{ key, offset: 0, length: value.length }], value)
       .finally(() => this.#writing.delete(writing));
     this.#writing.add(writing);
     return writing;
@@ -270,11 +287,18 @@ class PackedStore implements ByteStore {
     const small = bytes.length <= SMALL_PACK;
     await this.#writes.take(1);
     try {
-      await (small ? this.#parts.names : this.#parts.bytes).put(PACKS + name, bytes);
-      await this.#parts.index.add(PACKS + name, small, pack.writer.entries);
+      await this.#store(PACKS + name, small, pack.writer.entries, bytes);
     } finally {
       this.#writes.give(1);
     }
+  }
+
+  /** Stores a pack, then its entries, or both at once where the index can. */
+  async #store(pack: string, small: boolean, entries: readonly PackEntry[], bytes: Bytes): Promise<void> {
+    const { index } = this.#parts;
+    if (index.addWith) return await index.addWith(pack, small, entries, bytes);
+    await (small ? this.#parts.names : this.#parts.bytes).put(pack, bytes);
+    await index.add(pack, small, entries);
   }
 
   /** Waits until everything that was put is written, or has failed: each put tells that itself. */
