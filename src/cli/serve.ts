@@ -5,6 +5,7 @@ import { parseSecretKey, type SecretKey } from "../nix/signature.ts";
 import { createServer } from "../server/app.ts";
 import { listenGrpc, listenHttp, type Listening, UnderWay } from "./listening.ts";
 import { isRemote, readOptions, SERVE_HELP } from "./serve_options.ts";
+import { readPage } from "./page_files.ts";
 import { openStore } from "./store.ts";
 import { UsageError } from "./usage.ts";
 
@@ -27,6 +28,7 @@ export async function serve(args: readonly string[]): Promise<void> {
     alone: !isRemote(options.store), // a folder is locked, memory is our own; others may write to another server
     codec: openCodecs(),
     hashes: nativeHashes,
+    page: await readPage(),
     upgradeWebSocket: underWay.upgradeWebSocket,
     stopping: stopping.signal,
     log,
