@@ -260,12 +260,9 @@ test("engine: a NAR that breaks off goes on from the bytes that came", async () 
     let at = start;
     const end = breaks ? 6 * MIB : nar.length;
     const body = new ReadableStream<Uint8Array>({
-      start(controller) {
-        const end = breaks ? 6 * MIB : nar.length;
-        for (let at = start; at < end; at += 65_536) {
-          controller.enqueue(nar.slice(at, Math.min(end, at + 65_536)));
-        }
-        if (breaks) controller.error(new TypeError("the network went away"));
+      pull(controller) {
+        if (at < end) controller.enqueue(nar.slice(at, at = Math.min(end, at + 65_536)));
+        else if (breaks) controller.error(new TypeError("the network went away"));
         else controller.close();
       },
     });
@@ -277,7 +274,7 @@ test("engine: a NAR that breaks off goes on from the bytes that came", async () 
   breaks = false;
   assert.equal((await tab.engine.open(target)).paths[0].state, "whole");
   assert.equal(ranges[0], null);
-  assert.match(ranges[1]!, /^bytes=[45]\d{6}-$/);
+  assert.match(ranges[1]!, /^bytes=[456]\d{6}-$/);
   assert.deepEqual(
     await Array.fromAsync(tab.home.names.list("tab/arriving/")),
     [],
