@@ -152,7 +152,7 @@ const ROOMS: [RegExp, RegExp][] = [
   [/^@connectrpc\//, /^src\/(server\/grpc|adapters\/grpc\/)/],
   [/^hono(\/|$)/, /^src\/server\//],
   [/^idb$/, /^src\/adapters\/idb\//],
-  [/^(node-liblzma|fflate|fzstd|brotli|xz|zstd|seek-bzip|@bokuweb|lzma)/, /^src\/adapters\/codecs\//],
+  [/^(node-liblzma|fzstd|pako|brotli|xz|zstd|seek-bzip|@bokuweb|lzma)/, /^src\/adapters\/codecs\//],
 ];
 
 layerTest("npm packages stay in their rooms", () => {
