@@ -43,6 +43,24 @@ const SHARED = {
   logLevel: "error",
 } as const satisfies esbuild.BuildOptions;
 
+/** Names that `deno.json` gives to packages, where they are not the packages' own. */
+const importMap: esbuild.Plugin = {
+  name: "deno.json",
+  async setup(build) {
+    const { imports } = JSON.parse(await Deno.readTextFile(new URL("../deno.json", import.meta.url)));
+    const renamed = new Map<string, string>();
+    for (const [name, target] of Object.entries(imports as Record<string, string>)) {
+      const own = target.replace(/^npm:\/?/, "").replace(/^((?:@[^/]+\/)?[^@/]+)@[^/]+/, "$1");
+      if (own !== name && !name.endsWith("/")) renamed.set(name, own);
+    }
+    build.onResolve({ filter: /^[^./]/ }, async ({ path, kind, pluginData }) => {
+      const own = renamed.get(path);
+      if (own === undefined || pluginData === importMap) return undefined;
+      return await build.resolve(own, { kind, resolveDir: HERE, pluginData: importMap });
+    });
+  },
+};
+
 /** One entry and what it loads. */
 interface Bundle {
   /** Of the entry, below `dist/`. */
@@ -50,10 +68,22 @@ interface Bundle {
   readonly files: readonly BuiltFile[];
 }
 
-async function bundle(entry: string, options: esbuild.BuildOptions = {}): Promise<Bundle> {
-  const built = await esbuild.build({ ...SHARED, splitting: true, entryPoints: [entry], ...options });
+/** Bundles an entry; `core` is a module that it imports dynamically and cannot do without. */
+async function bundle(
+  entry: string,
+  { core, ...options }: esbuild.BuildOptions & { core?: string } = {},
+): Promise<Bundle> {
+  const built = await esbuild.build({
+    ...SHARED,
+    plugins: [importMap],
+    splitting: true,
+    entryPoints: [entry],
+    ...options,
+  });
   const outputs = built.metafile!.outputs;
-  const name = Object.keys(outputs).find((path) => outputs[path].entryPoint === entry)!;
+  const outputOf = (source: string) =>
+    Object.keys(outputs).find((path) => outputs[path].entryPoint === source)!;
+  const name = outputOf(entry);
   const first = new Set<string>();
   const follow = (path: string) => {
     if (first.has(path)) return;
@@ -61,6 +91,7 @@ async function bundle(entry: string, options: esbuild.BuildOptions = {}): Promis
     for (const { path: next, kind } of outputs[path].imports) if (kind === "import-statement") follow(next);
   };
   follow(name);
+  if (core) follow(outputOf(core));
   const files = built.outputFiles!.map(({ path, contents }) => {
     const below = path.slice(HERE.length);
     return { path: below.slice("dist/".length), bytes: contents, first: first.has(below) };
@@ -68,18 +99,41 @@ async function bundle(entry: string, options: esbuild.BuildOptions = {}): Promis
   return { entry: name.slice("dist/".length), files };
 }
 
+/** A file of a package, as it is. */
+async function copied(file: string): Promise<BuiltFile> {
+  const bytes = await Deno.readFile(new URL(`../node_modules/${file}`, import.meta.url));
+  const [name, ending] = file.slice(file.lastIndexOf("/") + 1).split(".");
+  const hash = (await sha256(bytes)).slice(0, 8).toUpperCase();
+  return { path: `assets/${name}-${hash}.${ending}`, bytes, first: false };
+}
+
+async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+}
+
 /** A version of the page: a hash of all names and bytes. */
 async function versionOf(files: readonly BuiltFile[]): Promise<string> {
   const parts = files.flatMap(({ path, bytes }) => [new TextEncoder().encode(`${path}\0`), bytes]);
-  const digest = await crypto.subtle.digest("SHA-256", await new Blob(parts as BlobPart[]).arrayBuffer());
-  return new Uint8Array(digest).toHex().slice(0, 16);
+  return (await sha256(await new Blob(parts as BlobPart[]).bytes())).slice(0, 16);
 }
 
 /** The built page, files in the order of their names. */
 export async function buildPage(): Promise<BuiltFile[]> {
   try {
+    const [lane, liblzma, brotli] = await Promise.all([
+      bundle("engine/hash_lane.ts"),
+      copied("node-liblzma/lib/wasm/liblzma.wasm"),
+      copied("brotli-dec-wasm/pkg/brotli_dec_wasm_bg.wasm"),
+    ]);
     const [engine, highlighter, style, theme] = await Promise.all([
-      bundle("engine/worker.ts"),
+      bundle("page/engine_start.ts", {
+        core: "engine/worker.ts",
+        define: {
+          __HASH_LANE__: JSON.stringify(lane.entry),
+          __LIBLZMA__: JSON.stringify(liblzma.path),
+          __BROTLI__: JSON.stringify(brotli.path),
+        },
+      }),
       bundle("page/highlighter.ts"),
       bundle("page/style/page.css", { splitting: false }),
       bundle("page/theme_at_start.ts", { splitting: false, format: "iife" }),
@@ -89,8 +143,8 @@ export async function buildPage(): Promise<BuiltFile[]> {
       __HIGHLIGHTER__: JSON.stringify(highlighter.entry),
     };
     const page = await bundle("page/main.tsx", { define });
-    const lazy = highlighter.files.map((file) => ({ ...file, first: false }));
-    const files = [...engine.files, ...lazy, ...style.files, ...theme.files, ...page.files];
+    const lazy = [...lane.files, ...highlighter.files].map((file) => ({ ...file, first: false }));
+    const files = [...engine.files, ...lazy, liblzma, brotli, ...style.files, ...theme.files, ...page.files];
     const html = (await Deno.readTextFile(new URL("index.html", import.meta.url)))
       .replace("STYLE", style.entry).replace("THEME", theme.entry).replace("PAGE", page.entry)
       .replace(

@@ -114,7 +114,15 @@ function Bar({ view }: { view: Route["view"] }) {
         <ul>
           {PLACES.map(([place, href, word]) => (
             <li key={place}>
-              <a href={href} aria-current={place === view ? "page" : undefined}>{word}</a>
+              <a href={href} aria-current={place === view ? "page" : undefined}>
+                {place === "nix"
+                  ? (
+                    <>
+                      <span class="only-wide">Use with</span>Nix
+                    </>
+                  )
+                  : word}
+              </a>
             </li>
           ))}
         </ul>

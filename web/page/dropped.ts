@@ -75,7 +75,10 @@ export function targetOf(files: readonly File[]): Target {
 
 /** What to call a target. */
 export function targetName(target: Target): string {
-  if (target.type === "path") return target.path.slice(target.path.lastIndexOf("/") + 1);
+  if (target.type === "path") {
+    const base = target.path.slice(target.path.lastIndexOf("/") + 1).replace(/\.narinfo$/, "");
+    return base.slice(33) || base;
+  }
   if (target.type === "folder") return target.name;
   return target.files.length === 1 ? target.files[0].name : `${target.files.length} files`;
 }

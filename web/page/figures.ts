@@ -1,7 +1,7 @@
 /** Figures as people read them. */
 
 const UNITS = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"];
-const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+const digits = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 
 /** Bytes with three digits or so: `12 bytes`, `3.42 MiB`, `117 GiB`. */
 export function bytes(count: number): string {
@@ -12,18 +12,23 @@ export function bytes(count: number): string {
     value /= 1024;
     unit++;
   }
-  if (unit === 0) return `${whole.format(value)} bytes`;
+  if (unit === 0) return `${digits.format(value)} bytes`;
   return `${value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)} ${UNITS[unit]}`;
 }
 
 /** Whole bytes, for who wants to count. */
 export function exactBytes(count: number): string {
-  return `${whole.format(count)} ${count === 1 ? "byte" : "bytes"}`;
+  return `${digits.format(count)} ${count === 1 ? "byte" : "bytes"}`;
+}
+
+/** A count by itself: `2,310`. */
+export function whole(n: number): string {
+  return digits.format(n);
 }
 
 /** A count and its word: `1 path`, `2,310 paths`. */
 export function count(n: number, one: string, many = `${one}s`): string {
-  return `${whole.format(n)} ${n === 1 ? one : many}`;
+  return `${digits.format(n)} ${n === 1 ? one : many}`;
 }
 
 /** A share of a whole, rounded so that what is left is never told as nothing. */

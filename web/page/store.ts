@@ -16,10 +16,15 @@ import { faultOf } from "../engine/fault.ts";
 
 declare const __ENGINE__: string;
 
+/** Kept outside of what a browser evicts together with the store: that there was one. */
+const HAD_STORE = "firn-store";
+
 /** Everything that is kept, newest first; `undefined` until it is known. */
 export const stored = signal<readonly PathSummary[] | undefined>(undefined);
 export const unfinished = signal<readonly Unfinished[]>([]);
 export const overview = signal<Overview | undefined>(undefined);
+/** Why {@link overview} is not known. */
+export const overviewFault = signal<Fault | undefined>(undefined);
 export const settings = signal<Settings | undefined>(undefined);
 export const site = signal<Site>({});
 /** Counts changes of what is kept: who shows something of it asks again. */
@@ -34,7 +39,10 @@ export let engine: RemoteEngine;
 
 /** Starts the engine, and keeps what the page knows of it. */
 export function startEngine(): void {
-  const worker = new Worker(new URL(__ENGINE__, document.baseURI), { type: "module", name: "firn" });
+  const worker = new Worker(new URL(__ENGINE__, document.baseURI), {
+    type: "module",
+    name: remembered() ? "firn again" : "firn",
+  });
   worker.addEventListener("error", (event) => {
     broken.value = {
       name: "Error",
@@ -55,11 +63,32 @@ export function startEngine(): void {
   addEventListener("offline", () => online.value = false);
 }
 
+function remembered(): boolean {
+  try {
+    return localStorage.getItem(HAD_STORE) !== null;
+  } catch {
+    return false; // storage may be forbidden: then eviction goes unnoticed
+  }
+}
+
+function remember(): void {
+  try {
+    localStorage.setItem(HAD_STORE, "1");
+  } catch {
+    // As above.
+  }
+}
+
 async function learn(): Promise<void> {
-  const [paths, open, figures] = await Promise.all([engine.stored(), engine.unfinished(), engine.overview()]);
+  const figures = engine.overview();
+  figures.then((found) => {
+    overview.value = found;
+    remember();
+    overviewFault.value = undefined;
+  }, (error) => overviewFault.value = faultOf(error));
+  const [paths, open] = await Promise.all([engine.stored(), engine.unfinished()]);
   stored.value = paths;
   unfinished.value = open;
-  overview.value = figures;
 }
 
 /** Something long that was begun here. */
@@ -106,7 +135,7 @@ export async function run<T>(
     change({ state: "done", outcome: outcome?.told, href: outcome?.href });
     announcement.value = `${title}: ${outcome?.told ?? "done"}`;
     const mine = jobs.value.find((job) => job.id === id);
-    setTimeout(() => mine && dismiss(id), 12_000);
+    setTimeout(() => mine && dismiss(id), 5_000);
     return value;
   } catch (error) {
     const fault = faultOf(error);

@@ -26,14 +26,19 @@ export function FileTree({ list, order, label, selected, onSelect, onFail }: Fil
   const virtual = useRef<VirtualHandle>(null);
   const tree = useMemo(() => new FolderTree(list, order, () => redraw((n) => n + 1), onFail), [list, order]);
 
+  /** Opens the folders around what is looked at, and it, if it is one. */
+  const show = async () => {
+    const row = selected === "" ? undefined : await tree.reveal(selected);
+    if (row === undefined) return;
+    await tree.open(row);
+    setActive(row);
+    requestAnimationFrame(() => virtual.current?.reveal(row));
+  };
   useEffect(() => {
     let late = false;
     (async () => {
       await tree.start();
-      const row = selected === "" ? undefined : await tree.reveal(selected);
-      if (late || row === undefined) return;
-      setActive(row);
-      requestAnimationFrame(() => virtual.current?.reveal(row));
+      if (!late) await show();
     })();
     return () => {
       late = true;
@@ -44,11 +49,7 @@ export function FileTree({ list, order, label, selected, onSelect, onFail }: Fil
     if (selected === "" || tree.count === 0 || tree.row(Math.min(active, tree.count - 1)).file === selected) {
       return;
     }
-    tree.reveal(selected).then((row) => {
-      if (row === undefined) return;
-      setActive(row);
-      requestAnimationFrame(() => virtual.current?.reveal(row));
-    });
+    show();
   }, [selected]);
 
   const count = tree.count;
@@ -149,7 +150,8 @@ function TreeRow(
         {item ? <Name>{item.name}</Name> : "…"}
         {item?.target !== undefined && (
           <span class="dim">
-            → <Name>{item.target}</Name>
+            {" → "}
+            <Name>{item.target}</Name>
           </span>
         )}
       </span>

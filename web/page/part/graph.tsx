@@ -5,7 +5,7 @@ import { shown } from "../../engine/shown.ts";
 import { bytes } from "../figures.ts";
 import { layered } from "../layered.ts";
 
-const BOX = { width: 176, height: 40, across: 84, down: 12 };
+const BOX = { width: 190, height: 40, across: 76, down: 12 };
 
 function cut(text: string, most: number): string {
   return text.length <= most ? text : `${text.slice(0, most - 1)}…`;
@@ -82,9 +82,9 @@ export function Graph(
             >
               <title>{shown(path)}</title>
               <rect width={BOX.width} height={BOX.height} rx={6} />
-              <text x={10} y={17}>{cut(shown(name), 27)}</text>
+              <text x={10} y={17}>{cut(shown(name), 28)}</text>
               <text x={10} y={31} class="sub">
-                {`${bytes(narSize)}, ${bytes(closureSize)} with all it needs`}
+                {`${bytes(narSize)}, closure ${bytes(closureSize)}`}
               </text>
             </g>
           );

@@ -26,10 +26,17 @@ export function Browse({ path, file }: { path: string; file: string }) {
     [path],
   );
   const onFail = useCallback((error: unknown) => setFault(faultOf(error)), []);
+  const own = useRef(file);
   const select = (chosen: string, show: boolean) => {
+    own.current = chosen;
     if (show) setShows("pane");
     if (chosen !== file) go(pathHref(path, "files", chosen));
   };
+  useEffect(() => {
+    // Led here by a link, not by the tree: then it is to be seen.
+    if (file !== own.current && file !== "") setShows("pane");
+    own.current = file;
+  }, [file]);
   return (
     <div class="browse" data-shows={shows}>
       <div class="side">
@@ -185,6 +192,7 @@ function Hits(
         }}
         row={(index) => {
           const { file, item } = hits[index];
+          const at = file.lastIndexOf("/");
           return (
             <div
               key={index}
@@ -198,7 +206,13 @@ function Hits(
             >
               <ItemIcon type={item.type} />
               <span class="label">
-                <Name>{file}</Name>
+                <Name>{file.slice(at + 1)}</Name>
+                {at >= 0 && (
+                  <span class="dim">
+                    {" in "}
+                    <Name>{file.slice(0, at)}</Name>
+                  </span>
+                )}
               </span>
               <span class="size">{item.size !== undefined ? bytes(item.size) : ""}</span>
             </div>

@@ -2,7 +2,7 @@
 import { useMemo, useState } from "preact/hooks";
 import type { ClosureGraph, ClosureNode, DependsStep } from "../../engine/engine.ts";
 import { shown } from "../../engine/shown.ts";
-import { bytes, count, percent } from "../figures.ts";
+import { bytes, count, percent, whole } from "../figures.ts";
 import { useAnswer } from "../part/ask.ts";
 import { FaultNote, Mark, Name, Note, Waiting } from "../part/basics.tsx";
 import { Graph } from "../part/graph.tsx";
@@ -35,7 +35,7 @@ export function ClosureTab({ path }: { path: string }) {
       <dl class="figures">
         <div>
           <dt>paths in the closure</dt>
-          <dd>{count(graph.nodes.length, "").trim()}</dd>
+          <dd>{whole(graph.nodes.length)}</dd>
         </div>
         <div>
           <dt>with everything it needs</dt>

@@ -40,7 +40,7 @@ function JobCard({ job: { id, title, state, progress, fault, outcome, href, agai
       {state === "running" && progress && <div class="told">{progressText(progress)}</div>}
       {outcome && (
         <div class="told">
-          <Name>{outcome}</Name>
+          <Name>{outcome}</Name> {href && <a href={href}>Look at it</a>}
         </div>
       )}
       {fault && (
@@ -53,10 +53,9 @@ function JobCard({ job: { id, title, state, progress, fault, outcome, href, agai
           )}
         </div>
       )}
-      {(href || again) && (
-        <div class="row">
-          {href && <a href={href}>Look at it</a>}
-          {again && <button type="button" class="small" onClick={again}>Try again</button>}
+      {again && (
+        <div>
+          <button type="button" class="small" onClick={again}>Try again</button>
         </div>
       )}
     </div>

@@ -8,7 +8,7 @@ import { Icon } from "../icons.tsx";
 import { Split } from "../part/bars.tsx";
 import { Dialog, Empty, FaultNote, Name, Note, Waiting } from "../part/basics.tsx";
 import { PathList } from "../part/path_list.tsx";
-import { engine, overview, run, stored } from "../store.ts";
+import { engine, overview, overviewFault, run, stored } from "../store.ts";
 
 export function Kept() {
   const paths = stored.value;
@@ -17,7 +17,7 @@ export function Kept() {
   const [asking, setAsking] = useState<"remove" | "unpinned" | undefined>(undefined);
   const [fault, setFault] = useState<Fault | undefined>(undefined);
   const [filter, setFilter] = useState("");
-  if (!paths || !figures) return <Waiting />;
+  if (!paths) return <Waiting />;
   const attempt = (deed: Promise<unknown>) =>
     deed.then(() => setFault(undefined), (error) => setFault(faultOf(error)));
   const seen = paths.filter(({ path }) => path.toLowerCase().includes(filter.trim().toLowerCase()));
@@ -37,13 +37,14 @@ export function Kept() {
         <Transfer any={paths.length > 0} />
       </div>
       <div class="stack">
-        {figures.evicted && (
+        {figures?.evicted && (
           <Note tone="warn">
             The browser deleted what was stored here, for it needed room. Allow it to be kept, so that this
             does not happen again.
           </Note>
         )}
-        <Figures figures={figures} />
+        {figures && <Figures figures={figures} />}
+        {overviewFault.value && <FaultNote fault={overviewFault.value} />}
         {fault && <FaultNote fault={fault} again={() => setFault(undefined)} />}
         <section class="card" aria-labelledby="paths">
           <header>

@@ -1,21 +1,8 @@
 /** How Nix itself uses the server that this page came from. */
 import { Command, Empty, FaultNote, Note, Waiting } from "../part/basics.tsx";
 import { useAnswer } from "../part/ask.ts";
+import { askFacts } from "../server_facts.ts";
 import { site } from "../store.ts";
-
-/** What a firn server says of itself. */
-interface Facts {
-  readonly storeDir: string;
-  readonly priority: number;
-  readonly publicKeys: readonly string[];
-  readonly strictReferences: boolean;
-}
-
-async function askFacts(server: string): Promise<Facts> {
-  const answer = await fetch(`${server}/firn.json`);
-  if (!answer.ok) throw new Error(`Cannot read what ${server} says of itself: it answers ${answer.status}`);
-  return await answer.json();
-}
 
 export function WithNix() {
   const { server } = site.value;

@@ -34,7 +34,7 @@ export function Path({ base, tab, file }: { base: string; tab: Tab; file: string
         ))}
       </nav>
       {tab === "files" && <Browse key={path} path={path} file={file} />}
-      {tab === "truth" && <TruthTab path={path} />}
+      {tab === "truth" && <TruthTab path={path} cache={summary.cache} />}
       {tab === "closure" && <ClosureTab path={path} />}
       {tab === "push" && <PushTab path={path} />}
     </>

@@ -5,7 +5,7 @@ import { faultOf } from "../../engine/fault.ts";
 import { shown } from "../../engine/shown.ts";
 import { imageType, type Kind, kindOf, languageOf } from "../contents.ts";
 import { save } from "../deeds.ts";
-import { bytes, count, exactBytes } from "../figures.ts";
+import { bytes, count, exactBytes, whole } from "../figures.ts";
 import { Icon } from "../icons.tsx";
 import { useAnswer } from "../part/ask.ts";
 import { Bars } from "../part/bars.tsx";
@@ -79,9 +79,9 @@ function FolderPane({ path, file, item }: { path: string; file: string; item: It
       <div class="inset stack">
         {fault && <FaultNote fault={fault} again={again} />}
         <p class="dim">
-          {page && count(page.total, "thing")}
+          {page && `${count(page.total, "thing")} here`}
           {item.below !== undefined && page && item.below !== page.total &&
-            `, ${count(item.below, "thing")} at all depths`}
+            `, ${whole(item.below)} at all depths`}
           {item.size !== undefined && `, ${exactBytes(item.size)} in files`}
         </p>
         {page && page.items.some(({ size }) => size) && (
@@ -146,7 +146,6 @@ function Followed({ end: { path, file, item } }: { end: Found }) {
       <a
         class="button primary"
         href={pathHref(path, "files", file)}
-        style={{ background: "var(--accent)", color: "var(--accent-ink)" }}
       >
         <Icon name="right" /> Follow
       </a>

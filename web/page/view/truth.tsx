@@ -5,14 +5,16 @@ import { ago, count } from "../figures.ts";
 import { useAnswer } from "../part/ask.ts";
 import { FaultNote, Mark, Name, Note, StorePath, type Tone, Waiting } from "../part/basics.tsx";
 import { baseOf, nameOf, pathHref } from "../route.ts";
-import { changes, engine, run } from "../store.ts";
+import { askFacts } from "../server_facts.ts";
+import { changes, engine, run, settings } from "../store.ts";
+import { hostOf } from "../part/path_list.tsx";
 import { Icon } from "../icons.tsx";
 
 const TONES: Record<Verdict, Tone> = { true: "good", false: "bad", unverified: "none" };
 
 /** What is known of a path, asked again whenever what is kept changes. */
 export function useTruth(path: string) {
-  return useAnswer(() => engine.truth(path), [path, changes.value], [path]);
+  return useAnswer(() => engine.truth(path), [path, changes.value, settings.value], [path]);
 }
 
 /** The marks of a path's truth in a line. */
@@ -51,7 +53,7 @@ export function TruthMarks({ truth }: { truth: Truth }) {
   );
 }
 
-export function TruthTab({ path }: { path: string }) {
+export function TruthTab({ path, cache }: { path: string; cache?: string }) {
   const { value: truth, fault, again } = useTruth(path);
   if (fault) return <FaultNote fault={fault} again={again} />;
   if (!truth) return <Waiting />;
@@ -91,7 +93,7 @@ export function TruthTab({ path }: { path: string }) {
       )}
       <Damage truth={truth} path={path} />
       <ul class="card claims">
-        <Signatures signatures={truth.signatures} />
+        <Signatures signatures={truth.signatures} cache={cache} />
         <Claim name="Hash of the archive" claim={truth.narHash} />
         <Claim name="Size of the archive" claim={truth.narSize} />
         {truth.contentAddress && <Claim name="Content address" claim={truth.contentAddress} />}
@@ -130,7 +132,25 @@ function Damage({ truth: { damage }, path }: { truth: Truth; path: string }) {
 
 const SIGNED = { valid: "true", invalid: "false", "unknown key": "unknown key" } as const;
 
-function Signatures({ signatures }: { signatures: readonly SignatureTruth[] }) {
+/** A firn server tells its keys: whoever trusts the server may trust them, and is asked. */
+function TrustServer({ name, cache }: { name: string; cache?: string }) {
+  const { value } = useAnswer(async () => {
+    if (cache === undefined || settings.value === undefined) return undefined;
+    return (await askFacts(cache)).publicKeys.find((key) => key.startsWith(`${name}:`));
+  }, [name, cache]);
+  if (value === undefined || cache === undefined) return null;
+  const trust = async () => {
+    settings.value = await engine.configure({ trustedKeys: [...settings.value!.trustedKeys, value] });
+  };
+  return (
+    <div class="row">
+      <span>{hostOf(cache)} says that this is its key.</span>
+      <button type="button" class="small" onClick={trust}>Trust it</button>
+    </div>
+  );
+}
+
+function Signatures({ signatures, cache }: { signatures: readonly SignatureTruth[]; cache?: string }) {
   return (
     <li>
       <h3>Signature</h3>
@@ -154,6 +174,7 @@ function Signatures({ signatures }: { signatures: readonly SignatureTruth[] }) {
             <span class="hash">
               <Name>{text}</Name>
             </span>
+            {verdict === "unknown key" && <TrustServer name={key} cache={cache} />}
             {verdict === "unknown key" && (
               <span class="dim">
                 No key of that name is among those you <a href="#/settings">trust</a>, so it proves nothing.
