@@ -80,6 +80,7 @@ export {
 } from "./src/store/path_closure.ts";
 export { findInFiles, type FindOptions, type Mention } from "./src/store/find_in_files.ts";
 export * from "./src/store/difference.ts";
+export { follow, type FollowOptions, type Place, type Walkable } from "./src/store/follow.ts";
 export { receiveNar, type ReceiveOptions } from "./src/store/receive_nar.ts";
 export { openPacked, type PackedParts } from "./src/combinators/packed.ts";
 export { indexOver, type PackIndex } from "./src/combinators/pack_index.ts";

@@ -21,9 +21,14 @@ export async function serve(args: readonly string[]): Promise<void> {
   await using store = await openStore(options, log);
   const underWay = new UnderWay();
   const stopping = new AbortController();
-  const { fetch, rpc } = createServer({
+  const servers: Listening[] = [];
+  const content = options.contentListen &&
+    listenHttp(options.contentListen, (request) => contents(request), underWay);
+  if (content) servers.push(content);
+  const { fetch, rpc, contents } = createServer({
     ...store,
     ...options,
+    contentOrigin: options.contentOrigin ?? content?.address,
     secretKeys,
     alone: !isRemote(options.store), // a folder is locked, memory is our own; others may write to another server
     codec: openCodecs(),
@@ -33,7 +38,6 @@ export async function serve(args: readonly string[]): Promise<void> {
     stopping: stopping.signal,
     log,
   });
-  const servers: Listening[] = [];
   try {
     if (options.grpcListen) servers.push(await listenGrpc(options.grpcListen, options.grpcTls, rpc, log));
     servers.push(listenHttp(options.listen, fetch, underWay));
@@ -41,7 +45,8 @@ export async function serve(args: readonly string[]): Promise<void> {
     for (const server of servers) server.stop();
     throw error;
   }
-  if (options.grpcListen) console.log(`firn serves native gRPC on ${servers[0].address}`);
+  if (content) console.log(`firn serves contents on ${content.address}`);
+  if (options.grpcListen) console.log(`firn serves native gRPC on ${servers.at(-2)!.address}`);
   console.log(`firn serves on ${servers.at(-1)!.address}`);
   onSignal((signal) => {
     log(`${signal}: finishing what is under way`);

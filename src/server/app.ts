@@ -14,6 +14,7 @@ import { landingPage } from "./landing_page.ts";
 import { nixCacheRoutes, notFound } from "./nix_cache.ts";
 import { facts, pageRoutes } from "./page.ts";
 import { provenPathInfos } from "../store/prove.ts";
+import { contentSite, storeSiteRoutes } from "./store_site.ts";
 import { sideFileRoutes } from "./side_files.ts";
 
 export type { ServerOptions } from "./context.ts";
@@ -30,6 +31,8 @@ export interface Server {
   readonly fetch: (request: Request) => Response | Promise<Response>;
   /** Answers remote calls in all their protocols. */
   readonly rpc: Rpc;
+  /** Answers an origin of its own, where contents of store paths may run scripts. */
+  readonly contents: (request: Request) => Response | Promise<Response>;
 }
 
 /** The application over a store. Its `fetch` is the handler. */
@@ -48,7 +51,7 @@ export function createServer(options: ServerOptions): Server {
     const narInfo = request.method === "GET" ? context.narInfos?.find(request.url) : undefined;
     return narInfo ? new Response(narInfo.text, { headers: narInfo.headers }) : app.fetch(request);
   };
-  return { fetch, rpc };
+  return { fetch, rpc, contents: contentSite(context).fetch };
 }
 
 function contextOf(options: ServerOptions): ServerContext {
@@ -91,6 +94,7 @@ function appOver(context: ServerContext, rpc: Rpc): Hono {
   nixCacheRoutes(app, context);
   sideFileRoutes(app, context);
   contentRoutes(app, context);
+  storeSiteRoutes(app, context, "still");
   callRoutes(app, rpc, context);
   app.notFound((c) =>
     ALLOWED.includes(c.req.method)
