@@ -170,12 +170,29 @@ export async function buildPage(): Promise<BuiltFile[]> {
 /** The service worker, which is told what the page consists of; its own bytes change whenever the page does. */
 async function serviceWorker(files: readonly BuiltFile[]): Promise<BuiltFile[]> {
   const paths = files.map(({ path }) => path === "index.html" ? "./" : path);
+  const store = await asFunction("engine/store_answers.ts");
   const built = await bundle("engine/service_worker.ts", {
     splitting: false,
     entryNames: "[name]",
+    banner: { js: `const __STORE__=${store};` },
     define: { __FILES__: JSON.stringify(paths), __VERSION__: JSON.stringify(await versionOf(files)) },
   });
   return built.files.map((file) => ({ ...file, first: false }));
+}
+
+/**
+ * A module and all it imports as a function that loads it. Its modules wait for WebAssembly at their top, which no service worker may,
+ * and it may not import later either.
+ */
+async function asFunction(entry: string): Promise<string> {
+  const { files } = await bundle(entry, { splitting: false });
+  const code = new TextDecoder().decode(files[0].bytes);
+  const exported = /export\s*\{([^}]*)\};?\s*$/.exec(code);
+  if (files.length !== 1 || !exported) {
+    throw new Error(`Cannot make a function of ${entry}: want one file that exports names`);
+  }
+  const names = exported[1].split(",").map((name) => name.trim().split(/\s+as\s+/).reverse().join(":"));
+  return `async()=>{${code.slice(0, exported.index)}return{${names.join(",")}}}`;
 }
 
 function byPath(a: BuiltFile, b: BuiltFile): number {
