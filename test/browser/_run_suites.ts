@@ -6,6 +6,10 @@ import { bundle, servePage, urlOf } from "./_chromium.ts";
 import { SUITES } from "./_suites.ts";
 
 const VECTORS = new URL("../vectors/", import.meta.url);
+const WASM: Readonly<Record<string, string>> = {
+  "/wasm/liblzma": "node-liblzma/wasm/liblzma.wasm",
+  "/wasm/brotli": "brotli-dec-wasm/web/bg.wasm",
+};
 /** Milliseconds after which a browser that tells nothing is given up: more than a case may take. */
 const PATIENCE = 180_000;
 
@@ -73,6 +77,8 @@ async function answer(request: Request, path: string, told: Channel<Told>): Prom
   if (request.method === "GET" && path.startsWith("/vectors/")) {
     return new Response(await Deno.readFile(new URL(path.slice("/vectors/".length), VECTORS)));
   }
+  const wasm = request.method === "GET" ? WASM[path] : undefined;
+  if (wasm) return new Response(await Deno.readFile(new URL(import.meta.resolve(wasm))));
   if (request.method !== "POST") return new Response(null, { status: 404 });
   const said = await request.json();
   if (path === "/about") told.push({ about: said }, 0);

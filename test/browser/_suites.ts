@@ -1,6 +1,8 @@
 /** Everything that is run in browsers, in a page and in a worker. */
 import { blobDamageContract, blobServiceContract } from "../contract/blob_service.ts";
+import { openBrowserCodecs } from "../../src/adapters/codecs/browser_codecs.ts";
 import { byteStoreContract } from "../contract/byte_store.ts";
+import { codecContract } from "../contract/codec.ts";
 import { directoryDamageContract, directoryServiceContract } from "../contract/directory_service.ts";
 import { packIndexContract } from "../contract/pack_index.ts";
 import { packedContract } from "../contract/packed.ts";
@@ -10,9 +12,17 @@ import { hashPoolCases } from "./_hash_pool_cases.ts";
 import { openIdbHome, openIndex, openMemoryHome, openStore } from "./_homes.ts";
 import { vectorCases } from "./_vector_cases.ts";
 
+const compile = (name: string) => async () => {
+  return await WebAssembly.compile(
+    await (await fetch(new URL(`/wasm/${name}`, location.origin))).arrayBuffer(),
+  );
+};
+const codec = openBrowserCodecs({ liblzma: compile("liblzma"), brotli: compile("brotli") });
+
 export const SUITES: readonly Suite[] = [
   ...vectorCases,
   hashPoolCases,
+  suiteOf("codecs of browsers", codecContract, () => Promise.resolve(codec)),
   suiteOf("names in idb", byteStoreContract, () => openStore("names")),
   suiteOf("bytes in idb", packedContract, () => openStore("bytes")),
   suiteOf("pack index in idb", packIndexContract, openIndex),
