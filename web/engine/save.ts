@@ -6,7 +6,7 @@ import { toNixBase32 } from "../../src/bytes/nixbase32.ts";
 import type { Digest } from "../../src/castore/digest.ts";
 import type { FileNode, Node } from "../../src/castore/node.ts";
 import { formatDigest } from "../../src/castore/digest.ts";
-import { MissingError, UnsupportedError } from "../../src/errors.ts";
+import { LimitError, MissingError, UnsupportedError } from "../../src/errors.ts";
 import { formatCacheInfo } from "../../src/nix/cache_info.ts";
 import { formatNarInfo } from "../../src/nix/nar_info.ts";
 import { formatStorePath, STORE_DIR, storePathBase } from "../../src/nix/store_path.ts";
@@ -25,6 +25,9 @@ import { writeZip, type ZipEntry } from "./zip_writer.ts";
 
 /** Pieces of a Blob are put together in Blobs of this length, which browsers move to the disk. */
 const BLOB_PIECE = 16 * 1024 * 1024;
+
+/** Most entries of a zip: few Directories that hold each other can stand for more than anybody could unpack. */
+const MOST_ENTRIES = 5_000_000;
 
 /** What is being saved: its name, and its bytes. */
 interface Source {
@@ -107,7 +110,14 @@ async function* narOf(info: PathInfo, { services }: TabStore): AsyncGenerator<By
 async function* entriesOf(root: Node, name: string, tab: TabStore): AsyncGenerator<ZipEntry, void, void> {
   const symlinks: ZipEntry[] = [];
   const todo: { node: Node; path: string }[] = [{ node: root, path: name }];
+  let count = 0;
   for (let next = todo.pop(); next; next = todo.pop()) {
+    if (++count > MOST_ENTRIES) {
+      throw new LimitError(
+        MOST_ENTRIES,
+        `Cannot make a zip of this: it has over ${MOST_ENTRIES} files; save it as a NAR`,
+      );
+    }
     const { node, path } = next;
     if (node.type === "symlink") {
       symlinks.push({ name: path, kind: "symlink", contents: node.target, size: node.target.length });

@@ -9,6 +9,8 @@ import type { Job } from "./job.ts";
 import { below, nameText } from "./path_text.ts";
 
 const MOST_HITS = 10_000;
+/** Most names looked at: few Directories that hold each other can stand for more than anybody could read. */
+const MOST_LOOKED = 10_000_000;
 /** Hits are told when there are so many, or after so many milliseconds. */
 const BATCH = 200;
 const PAUSE = 100;
@@ -51,8 +53,8 @@ export async function searchNames(
         turned = performance.now();
         if (turned - told > PAUSE) tell();
       }
-      if (!matches(file)) continue;
-      if (end.hits === limit) {
+      if (end.looked < MOST_LOOKED && !matches(file)) continue;
+      if (end.hits === limit || end.looked >= MOST_LOOKED) {
         end.more = true;
         break search;
       }

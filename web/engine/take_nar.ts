@@ -3,7 +3,7 @@
  * all of it is true does the path become visible.
  */
 import { type Bytes, concat, equals } from "../../src/bytes/bytes.ts";
-import { ClaimError, FormatError } from "../../src/errors.ts";
+import { ClaimError, FormatError, LimitError } from "../../src/errors.ts";
 import type { Hasher } from "../../src/hash/hasher.ts";
 import { contentAddressedPath } from "../../src/nix/content_address.ts";
 import { formatNixHash } from "../../src/nix/hash_text.ts";
@@ -14,6 +14,9 @@ import type { PathInfo } from "../../src/store/path_info.ts";
 import { checkContentAddress, unclaimedReferences } from "../../src/store/prove.ts";
 import type { Job } from "./job.ts";
 import { pathInfoOf, type TabStore } from "./tab_store.ts";
+
+/** An archive that expands to so many bytes, and to so many times its own length, is one made to do harm. */
+const BOMB = { bytes: 1024 * 1024 * 1024, times: 2000 };
 
 /** What comes with a NAR: what is claimed of it, or a name for the path that it becomes. */
 export type NarClaims = { readonly narInfo: NarInfo } | { readonly name: string };
@@ -38,11 +41,27 @@ export async function takeNar(
     checkCompression(narInfo, compression);
     const hasher = narInfo?.fileHash ? await tab.hashes.create(narInfo.fileHash.algorithm) : undefined;
     const file = new Counted(head, source, compression === "none" ? undefined : hasher, job);
-    const nar = await ingest(tab.codec.decompress(compression, file), narInfo, tab, job);
+    const nar = await ingest(bounded(tab.codec.decompress(compression, file), file), narInfo, tab, job);
     if (narInfo) checkClaims(narInfo, nar, compression === "none" ? undefined : file, compression);
     return await publish("narInfo" in claims ? claims.narInfo : named(claims.name, nar), nar, tab, job);
   } finally {
     await source.return?.();
+  }
+}
+
+/** The bytes, ending in an error where they are far too many for what they come from. */
+async function* bounded(nar: AsyncIterable<Bytes>, file: Counted): AsyncGenerator<Bytes, void, void> {
+  let length = 0;
+  for await (const piece of nar) {
+    length += piece.length;
+    if (length > BOMB.bytes && length > BOMB.times * file.length) {
+      const times = Math.round(length / file.length);
+      throw new LimitError(
+        BOMB.times,
+        `Cannot open this: it expands to over ${times} times its length, ${length} bytes so far; no package does that`,
+      );
+    }
+    yield piece;
   }
 }
 

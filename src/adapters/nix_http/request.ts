@@ -3,7 +3,7 @@
  */
 import type { Bytes } from "../../bytes/bytes.ts";
 import { iterate } from "../../bytes/streams.ts";
-import { LimitError, RemoteError } from "../../errors.ts";
+import { FormatError, LimitError, RemoteError } from "../../errors.ts";
 
 /** How a remote is asked. */
 export interface RemoteOptions {
@@ -115,7 +115,15 @@ export async function textOf(options: RemoteOptions, response: Response, limit: 
     if (length > limit) {
       throw new LimitError(limit, `Cannot read ${response.url}: it has over ${limit} bytes`);
     }
-    text += decoder.decode(piece, { stream: true });
+    text += decode(decoder, response, piece);
   }
-  return text + decoder.decode();
+  return text + decode(decoder, response);
+}
+
+function decode(decoder: TextDecoder, { url }: Response, piece?: Bytes): string {
+  try {
+    return decoder.decode(piece, { stream: piece !== undefined });
+  } catch (cause) {
+    throw new FormatError("text", `Cannot read ${url}: it is not UTF-8 text`, { cause });
+  }
 }

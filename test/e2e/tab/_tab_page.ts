@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import { type BrowserContext, chromium, type Page } from "playwright-core";
 import type { Bytes } from "../../../src/bytes/bytes.ts";
 import type { ServerOptions } from "../../../src/server/app.ts";
 import { openCodecs } from "../../../src/adapters/codecs/codecs.ts";
@@ -50,7 +50,6 @@ export class TabWorld implements AsyncDisposable {
   private constructor(
     readonly services: Services,
     readonly handle: (request: Request) => Response | Promise<Response>,
-    readonly browser: Browser,
     readonly context: BrowserContext,
     readonly url: string,
     readonly contentUrl: string,
@@ -96,13 +95,17 @@ export class TabWorld implements AsyncDisposable {
       return server.fetch(request);
     };
     const listening = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, handle);
-    const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: FLAGS.split(" ") });
-    resources.defer(() => browser.close()); // first of all: it holds connections to both
-    const context = await browser.newContext();
+    // With a profile on the disk: without one all that is stored would be in memory, of which there is less.
+    const profile = await Deno.makeTempDir({ prefix: "firn-chromium-" });
+    resources.defer(() => Deno.remove(profile, { recursive: true }));
+    const context = await chromium.launchPersistentContext(profile, {
+      executablePath: "/usr/bin/chromium",
+      args: FLAGS.split(" "),
+    });
+    resources.defer(() => context.close()); // first of all: it holds connections to both
     const opened = new TabWorld(
       services,
       handle,
-      browser,
       context,
       `http://127.0.0.1:${listening.addr.port}`,
       contentUrl,
