@@ -37,7 +37,7 @@ function randomBytes(length: number): Bytes {
   return bytes;
 }
 
-function* bigFiles(bytes: number): Generator<NarToken> {
+export function* bigFiles(bytes: number): Generator<NarToken> {
   yield { type: "directory", name: new Uint8Array() };
   for (let made = 0; made < bytes; made += BIG_FILE) {
     const size = Math.min(BIG_FILE, bytes - made);
@@ -50,7 +50,7 @@ function* bigFiles(bytes: number): Generator<NarToken> {
   yield { type: "end" };
 }
 
-function* smallFiles(): Generator<NarToken> {
+export function* smallFiles(): Generator<NarToken> {
   yield { type: "directory", name: new Uint8Array() };
   for (let folder = 0; folder < SMALL_FILES / 100; folder++) {
     yield { type: "directory", name: fromText(`${folder}`.padStart(4, "0")) };
@@ -66,7 +66,7 @@ function* smallFiles(): Generator<NarToken> {
 }
 
 /** The archive in memory, in the pieces that a download comes in. */
-async function archiveOf(tokens: Iterable<NarToken>): Promise<Bytes[]> {
+export async function archiveOf(tokens: Iterable<NarToken>): Promise<Bytes[]> {
   const pieces: Bytes[] = [];
   let piece = new Uint8Array(PIECE);
   let filled = 0;
