@@ -184,11 +184,13 @@ export class JournalIndex implements PackIndex, JournalFollower {
     known.heldBytes = record.entries.reduce((sum, { length }) => sum + length, 0);
     for (const entry of record.entries) {
       const { key, offset, length } = entry;
-      const now = this.#places.get(key);
-      if ("from" in entry ? !now || this.#packs[now.pack]!.pack !== entry.from : now) continue;
-      if (now) this.#leave(now);
       const place: Place = { pack: number, offset, length };
-      this.#places.set(key, place);
+      if ("from" in entry) {
+        const now = this.#places.get(key);
+        if (!now || this.#packs[now.pack]!.pack !== entry.from) continue;
+        this.#leave(now);
+        this.#places.set(key, place);
+      } else if (!this.#places.add(key, place)) continue;
       known.values++;
       known.live += length;
     }
