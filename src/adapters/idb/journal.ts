@@ -48,6 +48,7 @@ export class IdbJournal implements PackJournal {
       stores: pack ? ["journal", store] : ["journal"],
       bytes: pack?.bytes?.length ?? 0,
       run: async (transaction, follow) => {
+        appended.length = 0; // of a transaction that was aborted
         await this.#catchUp(transaction, follower);
         const change = decide();
         if (!change) return;
