@@ -29,6 +29,11 @@ function read(value: Bytes | undefined): CollectionRecord {
   return value ? decodeCollection(value) : { sequence: 0, owner: "", seenAt: 0 };
 }
 
+/** Whether somebody collects. A time that is far ahead is no better than one long ago: clocks are set. */
+function isAlive({ owner, seenAt }: CollectionRecord, now: () => number): boolean {
+  return owner !== "" && Math.abs(now() - seenAt) < DEAD_MS;
+}
+
 /** The number now. */
 export async function sequenceOf(names: ByteStore): Promise<number> {
   return read(await names.get(COLLECTION_KEY)).sequence;
@@ -43,7 +48,7 @@ export async function deletedSince(
   const first = read(await names.get(COLLECTION_KEY));
   if (first.sequence === before && before % 2 === 0) return false;
   for (let seen = first;; seen = read(await names.get(COLLECTION_KEY))) {
-    const deleting = seen.sequence % 2 === 1 && seen.owner !== "" && now() - seen.seenAt < DEAD_MS;
+    const deleting = seen.sequence % 2 === 1 && isAlive(seen, now);
     if (!deleting || seen.sequence !== first.sequence) return true;
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }
@@ -57,11 +62,12 @@ export async function writeRecord<T>(
   names: ByteStore,
   write: () => Promise<T>,
   confirm: (written: T) => Promise<void>,
+  now: () => number = Date.now,
 ): Promise<T> {
   const before = await sequenceOf(names);
   const written = await write();
   // Whoever begins to delete later reads the record first, so one look is enough.
-  if (await deletedSince(before, names)) await confirm(written);
+  if (await deletedSince(before, names, now)) await confirm(written);
   return written;
 }
 
@@ -91,7 +97,7 @@ export class CollectionClaim {
     const owner = crypto.randomUUID();
     await names.update(COLLECTION_KEY, (value) => {
       const record = read(value);
-      if (!alone && record.owner !== "" && now() - record.seenAt < DEAD_MS) {
+      if (!alone && isAlive(record, now)) {
         throw new StoreBusyError(
           "Cannot collect garbage: another collection is under way; wait until it ends",
         );

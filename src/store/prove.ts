@@ -90,7 +90,7 @@ export async function calculateNar(
   }, async ({ narSha256 }) => {
     const takeBack = () => names.delete(narKey(toNixBase32(narSha256)));
     await confirmRecord("the NAR", () => checkContents(node, options), takeBack);
-  });
+  }, options.now);
   return { narSha256, narSize: nar.narSize };
 }
 

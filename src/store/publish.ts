@@ -33,7 +33,7 @@ export async function publish(
       await checkContents(info.node, options);
     };
     await confirmRecord(`${hashPart}.narinfo`, check, () => options.pathInfos.delete(hashPart));
-  });
+  }, options.now);
 }
 
 async function proveAndPut(hashPart: string, narInfo: NarInfo, options: ProofOptions): Promise<PathInfo> {

@@ -70,7 +70,7 @@ export async function receiveNar(
     };
     const takeBack = () => Promise.all([names.delete(uploadKey(name.text)), names.delete(key)]);
     await confirmRecord(name.text, check, takeBack);
-  });
+  }, options.now);
 }
 
 async function receive(

@@ -59,7 +59,7 @@ class PinsOver implements Pins {
     const old = await this.names.get(key);
     const value = encodePin({ hashPart, pinnedAt: this.now() });
     await this.names.put(key, value);
-    if (await deletedSince(before, this.names)) {
+    if (await deletedSince(before, this.names, this.now)) {
       try {
         await this.#checkPath(name, hashPart);
       } catch (error) {
