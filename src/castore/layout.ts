@@ -18,8 +18,8 @@
  *   collection             whether somebody collects garbage, and is deleting
  *
  * Where content-addressed values are packed (`combinators/packed.ts`), what lies in `bytes`, and for small packs in `names`, is
- * `pack/<b3>`, and `value/<key>` for a value too long to share a pack; `forgotten/pack/<b3>` in `names` tells which
- * values of a pack are deleted.
+ * `pack/<b3>`, and `value/<key>` for a value too long to share a pack; `forgotten` and `forgotten/…` in `names` tell
+ * which values of packs are deleted.
  *
  * A long value is 0x00 and the bytes, or, over 1 MiB, 0x01 and for each piece of at most 1 MiB its digest (32 bytes)
  * and length (u32, little endian); the pieces are chunks. So no value is over the ByteStore's bound.
