@@ -117,11 +117,12 @@ packsTest("reading and writing go on while it works", async ({ store, bytes, nam
   const writer = async () => {
     for (const key of keys) {
       if (over) return;
-      if (next(3) === 0) {
+      const choice = next(3);
+      if (choice === 0) {
         await store.put(key, values.get(key)!); // some of them are being removed
         live.set(key, values.get(key)!);
         sameBytes(await store.get(key), values.get(key)!);
-      } else if (next(3) === 0) {
+      } else if (choice === 1) {
         live.delete(key);
         await store.delete(key);
       }
@@ -151,6 +152,76 @@ packsTest("a pack put together anew while it is removed is there afterwards", as
     await store.compact();
   }
 });
+
+packsTest(
+  "who put a pack together while it was being removed finds it afterwards",
+  async ({ store, names }) => {
+    await store.put("chunk/a", pattern(100));
+    await store.delete("chunk/a");
+    let removing = false;
+    names.before = async ({ method, key }) => {
+      if (method !== "delete" || !key.startsWith("pack/") || removing) return;
+      removing = true;
+      await pause(60);
+    };
+    const compacting = store.compact();
+    while (!removing) await pause();
+    await store.put("chunk/a", pattern(100));
+    await compacting;
+    const anew = await openPacked({ bytes: openMemory(), names, index: await indexOver(openMemory()) });
+    sameBytes(await anew.get("chunk/a"), pattern(100));
+  },
+);
+
+packsTest(
+  "who was about to read a pack that went reads the value where it is now",
+  async ({ store, bytes, names, index }) => {
+    const keys = await fill(store, 1);
+    for (const key of keys) if (key !== keys[0]) await store.delete(key);
+    const anew = await openPacked({ bytes, names, index }); // which has read no pack
+    const compacted = Promise.withResolvers<void>();
+    let waiting = false;
+    bytes.before = async ({ method }) => {
+      if (method !== "get" || waiting) return;
+      waiting = true;
+      await compacted.promise;
+    };
+    const reading = anew.get(keys[0]);
+    while (!waiting) await pause();
+    assert.equal((await store.compact()).rewritten, 1);
+    compacted.resolve();
+    sameBytes(await reading, pattern(10_000));
+  },
+);
+
+packsTest("a pack that is noted, and put together anew, is known to an index made anew", async (packs) => {
+  const { store, bytes, names } = packs;
+  const put = () => Promise.all([store.put("chunk/a", pattern(100)), store.put("chunk/b", pattern(60_000))]);
+  await put();
+  await store.delete("chunk/a");
+  await store.put("chunk/c", pattern(10));
+  await store.delete("chunk/c");
+  assert.equal((await store.compact()).removed, 1); // and what is forgotten of the other pack is noted
+  await store.delete("chunk/b");
+  await put();
+  const anew = await openPacked({ bytes, names, index: await indexOver(openMemory()) });
+  sameBytes(await anew.get("chunk/a"), pattern(100));
+  sameBytes(await anew.get("chunk/b"), pattern(60_000));
+});
+
+packsTest(
+  "an index that was not closed forgets the packs that are gone",
+  async ({ store, bytes, names, index }) => {
+    const keys = await fill(store, 1);
+    await store.put("chunk/stays", pattern(100));
+    for (const pack of await keysOf(bytes)) await bytes.delete(pack);
+    (index as { complete: boolean }).complete = false;
+    const anew = await openPacked({ bytes, names, index });
+    assert.deepEqual(await keysOf(anew), ["chunk/stays"]);
+    await anew.put(keys[0], pattern(10_000));
+    sameBytes(await anew.get(keys[0]), pattern(10_000));
+  },
+);
 
 packsTest("what cannot be read is left, told, and does not end it", async ({ store, bytes }) => {
   const keys = await fill(store, 2);
