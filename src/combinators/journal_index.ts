@@ -9,43 +9,74 @@ import type { PackEntry, PackIndex, PackLocation } from "./pack_index.ts";
 import type { JournalFollower, NumberedChange, PackChange, PackJournal } from "./pack_journal.ts";
 import { MAX_PACKS, type Place, PlaceTable } from "./place_table.ts";
 
+/** Changes that make no difference any more are dropped at opening if there are so many. */
+const MANY_IDLE = 256;
+
 /** Opens the index that a journal holds. */
-export async function openJournalIndex(journal: PackJournal): Promise<PackIndex> {
+export async function openJournalIndex(journal: PackJournal): Promise<JournalIndex> {
   const index = new JournalIndex(journal);
   await journal.follow(index);
+  await index.opened();
   return index;
 }
 
 /** A pack that the journal names. */
 interface KnownPack {
-  readonly key: string;
+  readonly pack: string;
   readonly small: boolean;
   /** Its last change in the journal. */
-  number: number;
-  /** Values in it, and those of them that are found there. */
+  change: number;
+  /** Values in it, and their bytes. */
+  held: number;
+  heldBytes: number;
+  /** Those of them that are found there. */
   values: number;
   live: number;
 }
 
-class JournalIndex implements PackIndex, JournalFollower {
+export class JournalIndex implements PackIndex, JournalFollower {
   complete = false;
   seen = 0;
   #journal: PackJournal;
   #places = new PlaceTable();
-  #packs: KnownPack[] = [];
-  #packNumbers = new Map<string, number>();
+  /** By the numbers that places have. */
+  #packs: (KnownPack | undefined)[] = [];
+  #free: number[] = [];
+  #numbers = new Map<string, number>();
   #rounds = new ReadingRounds(() => this.#journal.follow(this));
+  /** While it is opened: changes that made no difference, so that whoever reads the journal from its beginning can do without. */
+  #idle: number[] | undefined = [];
 
   constructor(journal: PackJournal) {
     this.#journal = journal;
   }
 
+  /** It has read the journal from its beginning. */
+  async opened(): Promise<void> {
+    const idle = this.#idle!;
+    this.#idle = undefined;
+    if (idle.length >= MANY_IDLE) await this.#journal.drop(idle);
+  }
+
   take(changes: readonly NumberedChange[]): void {
     for (const { number, change } of changes) {
       if (number <= this.seen) continue;
-      if (change.type === "pack") this.#addPack(change, number);
-      else if (change.type === "forgotten") { for (const key of change.keys) this.#forget(key); }
-      else this.complete = true;
+      switch (change.type) {
+        case "pack":
+        case "moved":
+          this.#addPack(change, number);
+          break;
+        case "forgotten": {
+          const forgotten = change.keys.filter((key) => this.#forget(key));
+          if (forgotten.length === 0) this.#idle?.push(number);
+          break;
+        }
+        case "removed":
+          this.#removePack(change.pack);
+          break;
+        case "complete":
+          this.complete = true;
+      }
       this.seen = number;
     }
   }
@@ -59,7 +90,7 @@ class JournalIndex implements PackIndex, JournalFollower {
   }
 
   hasPack(pack: string): boolean {
-    return this.#packNumbers.has(pack);
+    return this.#numbers.has(pack);
   }
 
   add(pack: string, small: boolean, entries: readonly PackEntry[]): Promise<void> {
@@ -69,7 +100,38 @@ class JournalIndex implements PackIndex, JournalFollower {
 
   addWith(pack: string, small: boolean, entries: readonly PackEntry[], bytes: Bytes): Promise<void> {
     const change = packChange(pack, small, entries);
-    return this.#journal.append(this, () => change, { key: pack, small, bytes });
+    return this.#journal.append(this, () => change, { pack: { key: pack, small, bytes } });
+  }
+
+  /** Adds a pack of values that lie in other packs; those that do not lie there any more stay where they are, or forgotten. */
+  move(
+    pack: string,
+    small: boolean,
+    entries: readonly (PackEntry & { readonly from: string })[],
+  ): Promise<void> {
+    const change: PackChange = { type: "moved", pack, small, entries: [...entries] };
+    return this.#journal.append(this, () => change);
+  }
+
+  /** Every pack, and what it is used for: values found in it and their bytes, and bytes of others that it holds. */
+  async *packs(): AsyncGenerator<PackUse, void, void> {
+    await this.#rounds.join();
+    for (const known of [...this.#packs]) {
+      if (!known) continue;
+      const { pack, small, values, live, heldBytes } = known;
+      yield { pack, small, values, live, dead: heldBytes - live };
+    }
+  }
+
+  /** Removes a pack in which no value is found, itself too, in one transaction. If a value is found there again, it stays. */
+  async removePack(pack: string): Promise<void> {
+    const known = () => this.#known(pack);
+    await this.#rounds.join();
+    const { small = false } = known() ?? {};
+    await this.#journal.append(this, () => known()?.values === 0 ? { type: "removed", pack } : undefined, {
+      pack: { key: pack, small },
+      drop: () => [known()!.change],
+    });
   }
 
   delete(key: string): Promise<void> {
@@ -80,9 +142,8 @@ class JournalIndex implements PackIndex, JournalFollower {
   }
 
   deletedFrom(pack: string): readonly string[] | Promise<readonly string[]> {
-    const number = this.#packNumbers.get(pack);
-    const known = number === undefined ? undefined : this.#packs[number];
-    return known && known.live < known.values ? this.#notIn(known, number!) : [];
+    const known = this.#known(pack);
+    return known && known.values < known.held ? this.#notIn(known) : [];
   }
 
   async *list(prefix: string): AsyncGenerator<string, void, void> {
@@ -96,45 +157,93 @@ class JournalIndex implements PackIndex, JournalFollower {
 
   async [Symbol.asyncDispose](): Promise<void> {}
 
+  #known(pack: string): KnownPack | undefined {
+    const number = this.#numbers.get(pack);
+    return number === undefined ? undefined : this.#packs[number];
+  }
+
   #locate(key: string): PackLocation | undefined {
     const place = this.#places.get(key);
     if (!place) return undefined;
-    const { key: pack, small } = this.#packs[place.pack];
+    const { pack, small } = this.#packs[place.pack]!;
     return { pack, small, offset: place.offset, length: place.length };
   }
 
   /** The values of a pack that are not found in it: forgotten, or found elsewhere. */
-  async #notIn({ number }: KnownPack, pack: number): Promise<string[]> {
-    const change = await this.#journal.get(number);
-    if (change?.type !== "pack") return [];
-    return change.entries.map(({ key }) => key).filter((key) => this.#places.get(key)?.pack !== pack);
+  async #notIn({ change, pack }: KnownPack): Promise<string[]> {
+    const record = await this.#journal.get(change);
+    if (record?.type !== "pack" && record?.type !== "moved") return []; // somebody has removed it
+    return record.entries.map(({ key }) => key).filter((key) => this.#locate(key)?.pack !== pack);
   }
 
-  #addPack({ pack, small, entries }: PackChange & { type: "pack" }, change: number): void {
-    let number = this.#packNumbers.get(pack);
-    if (number === undefined) {
-      number = this.#packs.length;
-      if (number === MAX_PACKS) {
-        throw new LimitError(MAX_PACKS, `Cannot hold more than ${MAX_PACKS} packs in one index in memory`);
-      }
-      this.#packs.push({ key: pack, small, number: change, values: 0, live: 0 });
-      this.#packNumbers.set(pack, number);
-    }
-    const known = this.#packs[number];
-    known.number = change;
-    known.values = entries.length;
-    for (const { key, offset, length } of entries) {
-      if (this.#places.get(key)) continue;
+  #addPack(record: PackChange & { type: "pack" | "moved" }, change: number): void {
+    const number = this.#numberOf(record.pack, record.small);
+    const known = this.#packs[number]!;
+    known.change = change;
+    known.held = record.entries.length;
+    known.heldBytes = record.entries.reduce((sum, { length }) => sum + length, 0);
+    for (const entry of record.entries) {
+      const { key, offset, length } = entry;
       const place: Place = { pack: number, offset, length };
-      this.#places.set(key, place);
-      known.live++;
+      if ("from" in entry) {
+        const now = this.#places.get(key);
+        if (!now || this.#packs[now.pack]!.pack !== entry.from) continue;
+        this.#leave(now);
+        this.#places.set(key, place);
+      } else if (!this.#places.add(key, place)) continue;
+      known.values++;
+      known.live += length;
     }
   }
 
-  #forget(key: string): void {
-    const place = this.#places.delete(key);
-    if (place) this.#packs[place.pack].live--;
+  #numberOf(pack: string, small: boolean): number {
+    const known = this.#numbers.get(pack);
+    if (known !== undefined) return known;
+    const number = this.#free.pop() ?? this.#packs.length;
+    if (number === MAX_PACKS) {
+      throw new LimitError(MAX_PACKS, `Cannot hold more than ${MAX_PACKS} packs in one index in memory`);
+    }
+    this.#packs[number] = { pack, small, change: 0, held: 0, heldBytes: 0, values: 0, live: 0 };
+    this.#numbers.set(pack, number);
+    return number;
   }
+
+  #forget(key: string): boolean {
+    const place = this.#places.delete(key);
+    if (place) this.#leave(place);
+    return place !== undefined;
+  }
+
+  #leave({ pack, length }: Place): void {
+    const known = this.#packs[pack]!;
+    known.values--;
+    known.live -= length;
+  }
+
+  #removePack(pack: string): void {
+    const number = this.#numbers.get(pack);
+    if (number === undefined) return;
+    // Who has not read for long may have missed that they were forgotten: that may have been dropped.
+    if (this.#packs[number]!.values > 0) {
+      for (const key of [...this.#places.keys("")]) {
+        if (this.#places.get(key)!.pack === number) this.#forget(key);
+      }
+    }
+    this.#numbers.delete(pack);
+    this.#packs[number] = undefined;
+    this.#free.push(number);
+  }
+}
+
+/** What a pack is used for. */
+export interface PackUse {
+  readonly pack: string;
+  readonly small: boolean;
+  /** How many values are found in it, and their bytes. */
+  readonly values: number;
+  readonly live: number;
+  /** Bytes of the values it holds that are not found in it. */
+  readonly dead: number;
 }
 
 function packChange(pack: string, small: boolean, entries: readonly PackEntry[]): PackChange {

@@ -55,23 +55,28 @@ export class PlaceTable {
 
   /** Adds a key, or moves it. */
   set(key: string, place: Place): void {
-    if (!this.#parse(key, true)) return void this.#others.set(key, place);
-    let slot = this.#find();
-    let row = this.#slots[slot] - 1;
-    if (row < 0) {
-      if (this.#rows - this.#free.length >= this.#slots.length * 0.7) {
-        this.#grow();
-        slot = this.#find();
-      }
-      row = this.#takeRow();
-      this.#slots[slot] = row + 1;
+    if (this.add(key, place)) return;
+    if (!this.#parse(key, true)) this.#others.set(key, place);
+    else this.#write(this.#slots[this.#find()] - 1, place);
+  }
+
+  /** Adds a key unless it is there. Returns whether it was added. */
+  add(key: string, place: Place): boolean {
+    if (!this.#parse(key, true)) {
+      if (this.#others.has(key)) return false;
+      this.#others.set(key, place);
+      return true;
     }
-    const page = this.#pages[Math.floor(row / PAGE_ROWS)];
-    const at = (row % PAGE_ROWS) * ROW_WORDS;
-    page.set(this.#words, at);
-    page[at + DIGEST_WORDS] = place.pack << 8 | this.#kind;
-    page[at + DIGEST_WORDS + 1] = place.offset;
-    page[at + DIGEST_WORDS + 2] = place.length;
+    let slot = this.#find();
+    if (this.#slots[slot] !== 0) return false;
+    if (this.#rows - this.#free.length >= this.#slots.length * 0.7) {
+      this.#grow();
+      slot = this.#find();
+    }
+    const row = this.#takeRow();
+    this.#slots[slot] = row + 1;
+    this.#write(row, place);
+    return true;
   }
 
   /** Removes a key, and returns where it was. */
@@ -211,6 +216,16 @@ export class PlaceTable {
       while (this.#slots[slot] !== 0) slot = slot + 1 & mask;
       this.#slots[slot] = row;
     }
+  }
+
+  /** Writes the key that was parsed last, and its place. */
+  #write(row: number, place: Place): void {
+    const page = this.#pages[Math.floor(row / PAGE_ROWS)];
+    const at = (row % PAGE_ROWS) * ROW_WORDS;
+    page.set(this.#words, at);
+    page[at + DIGEST_WORDS] = place.pack << 8 | this.#kind;
+    page[at + DIGEST_WORDS + 1] = place.offset;
+    page[at + DIGEST_WORDS + 2] = place.length;
   }
 
   #takeRow(): number {

@@ -10,6 +10,7 @@ import { pathInfoServiceContract } from "../contract/path_info_service.ts";
 import { type Suite, suiteOf } from "./_case.ts";
 import { hashPoolCases } from "./_hash_pool_cases.ts";
 import { openIdbHome, openIndex, openMemoryHome, openStore } from "./_homes.ts";
+import { journalCases } from "./_journal_cases.ts";
 import { vectorCases } from "./_vector_cases.ts";
 
 const compile = (name: string) => async () => {
@@ -23,6 +24,7 @@ export const SUITES: readonly Suite[] = [
   ...vectorCases,
   hashPoolCases,
   suiteOf("codecs of browsers", codecContract, () => Promise.resolve(codec)),
+  journalCases,
   suiteOf("names in idb", byteStoreContract, () => openStore("names")),
   suiteOf("bytes in idb", packedContract, () => openStore("bytes")),
   suiteOf("pack index in idb", packIndexContract, openIndex),

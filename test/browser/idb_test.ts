@@ -102,7 +102,10 @@ browserTest(
     await page.evaluate(() => tab.open("s"));
     const { done, thrown } = await page.evaluate(() => tab.put(0, 80, 500_000));
     assert.ok(done.length < 80, "40 MB fit into 30");
-    assert.ok(done.length > 5, `${done.length} were stored: ${JSON.stringify(thrown)}`);
+    assert.ok(
+      done.length > 40,
+      `of 30 MB there is room for ${done.length} halves: ${JSON.stringify(thrown)}`,
+    );
     assert.equal(thrown.length, 1);
     assertThrown(
       thrown[0],
@@ -115,6 +118,16 @@ browserTest(
     assert.ok(names.thrown.length > 0, "another 40 MB fit");
     assert.deepEqual((await page.evaluate(() => tab.read(0, 80, 500_000))).done, done);
     assert.deepEqual((await page.evaluate(() => tab.readNames(0, 400, 100_000))).done, names.done);
+    // What makes room works when there is none, and is not undone.
+    const [one, two, ...others] = done;
+    assert.deepEqual((await page.evaluate((one) => tab.delete(one, one + 1), one)).done, [one]);
+    const beside = await page.evaluate(async (two) => {
+      const [refused, deleted] = await Promise.all([tab.put(100, 140, 900_000), tab.delete(two, two + 1)]);
+      return { refused, deleted };
+    }, two);
+    assert.ok(beside.refused.thrown.length > 0, "36 MB fit where there was no room");
+    assert.deepEqual(beside.deleted.done, [two]);
+    assert.deepEqual((await page.evaluate(() => tab.has(0, 80))).done, others);
 
     await quota(200_000_000);
     assert.deepEqual(await page.evaluate(() => tab.put(0, 80, 500_000)), all(0, 80));

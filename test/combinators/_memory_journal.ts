@@ -1,6 +1,7 @@
 /** A journal of packs in memory, which several indexes may follow, as tabs do: encoded, and a turn late like a database. */
 import type { Bytes } from "../../src/bytes/bytes.ts";
 import {
+  type ChangedPack,
   decodeChange,
   encodeChange,
   type JournalFollower,
@@ -9,8 +10,8 @@ import {
 } from "../../src/combinators/pack_journal.ts";
 
 export class MemoryJournal implements PackJournal {
-  /** Change `number` is at `number - 1`. */
-  readonly changes: Bytes[] = [];
+  /** Change `number` is at `number - 1`; one that was dropped is `undefined`. */
+  readonly changes: (Bytes | undefined)[] = [];
   /** Packs stored with their change. */
   readonly packs = new Map<string, Bytes>();
   /** How often it was read. */
@@ -27,9 +28,9 @@ export class MemoryJournal implements PackJournal {
   async append(
     follower: JournalFollower,
     decide: () => PackChange | undefined,
-    pack?: { key: string; small: boolean; bytes: Bytes },
+    { pack, drop }: { pack?: ChangedPack; drop?: () => readonly number[] } = {},
   ): Promise<void> {
-    const bytes = pack?.bytes.slice();
+    const bytes = pack?.bytes?.slice();
     await this.#turn(() => {
       this.#tell(follower);
       const fails = this.fails;
@@ -37,23 +38,32 @@ export class MemoryJournal implements PackJournal {
       if (fails) throw fails;
       const change = decide();
       if (!change) return;
-      if (pack) this.packs.set(pack.key, bytes!);
+      if (bytes) this.packs.set(pack!.key, bytes);
+      else if (pack) this.packs.delete(pack.key);
+      for (const number of drop?.() ?? []) this.changes[number - 1] = undefined;
       this.changes.push(encodeChange(change));
       this.#tell(follower);
     });
   }
 
+  async drop(numbers: readonly number[]): Promise<void> {
+    await this.#turn(() => {
+      for (const number of numbers) this.changes[number - 1] = undefined;
+    });
+  }
+
   get(number: number): Promise<PackChange | undefined> {
-    return Promise.resolve(decodeChange(this.changes[number - 1], number));
+    const bytes = this.changes[number - 1];
+    return Promise.resolve(bytes && decodeChange(bytes, number));
   }
 
   #tell(follower: JournalFollower): void {
     const from = follower.seen;
     follower.take(
-      this.changes.slice(from).map((bytes, i) => ({
-        number: from + i + 1,
-        change: decodeChange(bytes, from + i + 1),
-      })),
+      this.changes.slice(from).flatMap((bytes, i) => {
+        const number = from + i + 1;
+        return bytes ? [{ number, change: decodeChange(bytes, number) }] : [];
+      }),
     );
   }
 

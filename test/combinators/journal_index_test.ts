@@ -122,6 +122,81 @@ Deno.test("journal index: an append that fails changes nothing, and the next wor
   assert.equal((await Array.fromAsync(index.list(""))).length, 1);
 });
 
+const entry = (key: string, offset: number, length = 10) => ({ key, offset, length });
+
+Deno.test("journal index: values move to another pack, but for those that are gone or elsewhere by then", async () => {
+  const journal = new MemoryJournal();
+  const [one, other] = [await openJournalIndex(journal), await openJournalIndex(journal)];
+  await one.add("pack/a", false, [entry("k", 0), entry("l", 10), entry("m", 20), entry("n", 30)]);
+  await one.add("pack/b", true, [entry("n", 0), entry("o", 10)]);
+  await other.delete("l");
+  await other.delete("m");
+  await other.add("pack/c", true, [entry("m", 5)]);
+  await one.move("pack/new", false, [
+    ...["k", "l", "m", "n"].map((key, i) => ({ ...entry(key, 10 * i), from: "pack/a" })),
+    { ...entry("o", 40), from: "pack/b" },
+  ]);
+  for (const index of [one, other, await openJournalIndex(journal)]) {
+    // What it relies on it looks at again, and then it knows the rest, too.
+    assert.equal((await index.confirm("k"))?.pack, "pack/new");
+    const places = await Promise.all(
+      ["k", "l", "m", "n", "o"].map(async (key) => (await index.get(key))?.pack),
+    );
+    assert.deepEqual(places, ["pack/new", undefined, "pack/c", "pack/new", "pack/new"]);
+    assert.deepEqual(await index.deletedFrom("pack/new"), ["l", "m"]);
+    const uses = new Map((await Array.fromAsync(index.packs())).map((use) => [use.pack, use]));
+    const use = (pack: string, small: boolean, values: number, dead: number) => {
+      assert.deepEqual(uses.get(pack), { pack, small, values, live: 10 * values, dead });
+    };
+    use("pack/new", false, 3, 20);
+    use("pack/a", false, 0, 40);
+    use("pack/b", true, 0, 20);
+    use("pack/c", true, 1, 0);
+  }
+});
+
+Deno.test("journal index: a pack without values is removed with its bytes, one that has some again is not", async () => {
+  const journal = new MemoryJournal();
+  const [one, other] = [await openTab(journal), await openTab(journal)];
+  await one.store.put("chunk/a", pattern(10));
+  await one.store.put("chunk/b", pattern(10));
+  const [packA, packB] = journal.packs.keys();
+  await one.store.delete("chunk/a");
+  await one.store.delete("chunk/b");
+  await other.store.put("chunk/a", pattern(10)); // in a pack of the same name, which the first does not know of
+  await Promise.all([
+    one.index.removePack(packA),
+    one.index.removePack(packB),
+    one.index.removePack("pack/no"),
+  ]);
+  assert.deepEqual([...journal.packs.keys()], [packA]);
+  for (const { store, index } of [one, other, await openTab(journal)]) {
+    assert.equal(await store.has("chunk/b"), false);
+    sameBytes(await store.get("chunk/a"), pattern(10));
+    assert.deepEqual((await Array.fromAsync(index.packs())).map(({ pack }) => pack), [packA]);
+  }
+  await one.store.put("chunk/b", pattern(10));
+  sameBytes(await other.store.get("chunk/b"), pattern(10));
+});
+
+Deno.test("journal index: what makes no difference any more is dropped, and who is late learns it all the same", async () => {
+  const journal = new MemoryJournal();
+  const [one, late] = [await openTab(journal), await openTab(journal)];
+  const keys = Array.from({ length: 400 }, (_, i) => `chunk/${digest(i)}`);
+  await Promise.all(keys.map((key, i) => one.store.put(key, pattern(100, i))));
+  await one.store.put("dir/stays", pattern(100));
+  sameBytes(await late.store.get(keys[0]), pattern(100, 0));
+  for (const key of keys) await one.store.delete(key);
+  for (const pack of [...journal.packs.keys()]) await one.index.removePack(pack);
+  assert.ok(journal.changes.filter((change) => change).length > 400);
+  const fresh = await openTab(journal);
+  assert.ok(journal.changes.filter((change) => change).length < 10, "the forgotten values are dropped");
+  for (const { index } of [one, late, fresh, await openTab(journal)]) {
+    assert.deepEqual(await Array.fromAsync(index.list("")), ["dir/stays"]);
+    assert.equal(await index.get(keys[0]), undefined);
+  }
+});
+
 Deno.test("journal: a change is what it was when it was encoded", () => {
   const keys = [
     "a",
@@ -136,6 +211,14 @@ Deno.test("journal: a change is what it was when it was encoded", () => {
     { type: "forgotten", keys },
     { type: "forgotten", keys: [] },
     { type: "pack", pack: `pack/${digest(5)}`, small: true, entries: [] },
+    { type: "removed", pack: `pack/${digest(5)}` },
+    { type: "removed", pack: "pack/x" },
+    {
+      type: "moved",
+      pack: `pack/${digest(6)}`,
+      small: true,
+      entries: keys.map((key, i) => ({ key, offset: i, length: 9, from: `pack/${digest(i % 3)}` })),
+    },
     {
       type: "pack",
       pack: "value/" + keys[1],
@@ -177,5 +260,14 @@ Deno.test("journal: its layout is pinned", () => {
   );
   assert.equal(toHex(encodeChange({ type: "forgotten", keys: ["ab"] })), "02" + "0200" + "6162");
   assert.equal(toHex(encodeChange({ type: "complete" })), "03");
+  assert.equal(toHex(encodeChange({ type: "removed", pack: "pack/x" })), "05" + "0600" + "7061636b2f78");
+  const from = (pack: string, offset: number) => ({ key: "k", offset, length: 3, from: pack });
+  const moved: PackChange = { type: "moved", pack: "x", small: false, entries: [from("a", 1), from("b", 2)] };
+  assert.equal(
+    toHex(encodeChange(moved)),
+    "04" + "00" + "0100" + "78" + "02000000" + "0100" + "61" + "0100" + "62" +
+      ("0100" + "6b" + "01000000" + "03000000" + "00000000") +
+      ("0100" + "6b" + "02000000" + "03000000" + "01000000"),
+  );
   assert.throws(() => decodeChange(new Uint8Array([4]) as Bytes, 1), DamageError);
 });

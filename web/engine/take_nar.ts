@@ -146,6 +146,7 @@ async function publish(narInfo: NarInfo, nar: IngestedNar, tab: TabStore, job: J
     narSize: nar.narSize,
     foundHashParts: [...nar.found].sort(),
     foundOverflowed: nar.overflowed,
+    receivedAt: Date.now(),
   };
   const info = pathInfoOf(narInfo, nar.node, unclaimedReferences(narInfo, uploaded, false), Date.now());
   if (info.ca) {

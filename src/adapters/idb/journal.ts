@@ -1,6 +1,7 @@
 /** The journal of packs, in an object store of its own. */
 import type { Bytes } from "../../bytes/bytes.ts";
 import {
+  type ChangedPack,
   decodeChange,
   encodeChange,
   type JournalFollower,
@@ -37,24 +38,37 @@ export class IdbJournal implements PackJournal {
   async append(
     follower: JournalFollower,
     decide: () => PackChange | undefined,
-    pack?: { key: string; small: boolean; bytes: Bytes },
+    { pack, drop }: { pack?: ChangedPack; drop?: () => readonly number[] } = {},
   ): Promise<void> {
-    const blob = pack && !pack.small ? new Blob([pack.bytes]) : undefined;
-    const bytes = pack?.small ? pack.bytes.slice() : undefined;
+    const store = pack?.small ? "names" : "packs";
+    // A view would be stored with all it is a view of.
+    const value = pack?.bytes && (pack.small ? pack.bytes.slice() : new Blob([pack.bytes]));
     const appended: { number: number; change: PackChange }[] = [];
     await this.#transactions.write({
-      stores: pack ? ["journal", pack.small ? "names" : "packs"] : ["journal"],
-      bytes: pack?.bytes.length ?? 0,
+      stores: pack ? ["journal", store] : ["journal"],
+      bytes: pack?.bytes?.length ?? 0,
       run: async (transaction, follow) => {
+        appended.length = 0; // of a transaction that was aborted
         await this.#catchUp(transaction, follower);
         const change = decide();
         if (!change) return;
-        if (blob) follow(transaction.objectStore("packs").put(blob, pack!.key));
-        if (bytes) follow(transaction.objectStore("names").put(bytes, pack!.key));
-        const added = transaction.objectStore("journal").add(encodeChange(change));
-        follow(added.then((number) => appended.push({ number, change })));
+        const journal = transaction.objectStore("journal");
+        if (value) follow(transaction.objectStore(store).put(value as Bytes & Blob, pack!.key));
+        else if (pack) follow(transaction.objectStore(store).delete(pack.key));
+        for (const number of drop?.() ?? []) follow(journal.delete(number));
+        follow(journal.add(encodeChange(change)).then((number) => appended.push({ number, change })));
       },
       committed: () => follower.take(appended),
+    });
+  }
+
+  async drop(numbers: readonly number[]): Promise<void> {
+    await this.#transactions.write({
+      stores: ["journal"],
+      bytes: 0,
+      run: (transaction, follow) => {
+        for (const number of numbers) follow(transaction.objectStore("journal").delete(number));
+      },
     });
   }
 

@@ -8,6 +8,8 @@ import type { Connection, Schema, StoreName } from "./connection.ts";
 /** Changes in one transaction, and bytes after which no more are added. */
 const MOST_CHANGES = 1000;
 const MOST_BYTES = 16 * 1024 * 1024;
+/** The same where room is short. */
+const FEW_BYTES = 1024 * 1024;
 /** Transactions under way: one that writes, and one that waits for it with its requests made. */
 const TRANSACTIONS = 2;
 
@@ -20,7 +22,8 @@ export interface Change<T> {
   /** Bytes it writes, about. */
   readonly bytes: number;
   /**
-   * Makes requests. It may wait for them, and for nothing else. What it throws is thrown, and the rest of the transaction goes
+   * Makes requests. It may wait for them, and for nothing else. It is called again when its transaction was aborted for want of
+   * room. What it throws is thrown, and the rest of the transaction goes
    * on: it throws before it has changed anything. Requests that nobody waits for are handed to `follow`.
    */
   run(transaction: WriteTransaction, follow: (request: Promise<unknown>) => void): T | Promise<T>;
@@ -122,24 +125,48 @@ export class Transactions {
     try {
       outcomes = await this.#commit(group);
     } catch (error) {
-      const reason = await this.#connection.explain(error);
-      for (const { outcome } of group) outcome.reject(reason);
-      return;
+      return isFull(error) ? await this.#retry(group, error) : await this.#reject(group, error);
     }
-    for (const [i, { committed, outcome }] of group.entries()) {
-      const result = outcomes[i];
-      if (result.status === "rejected") outcome.reject(result.reason);
-      else {
-        committed?.();
-        outcome.resolve(result.value);
+    settle(group, outcomes);
+  }
+
+  /**
+   * Makes the changes of a group that found no room once more. A browser may keep what an aborted transaction wrote until the
+   * next one is complete, and count it; and what only removes things must not fail because of what it shared a transaction with.
+   */
+  async #retry(group: Queued[], error: unknown): Promise<void> {
+    let full = false;
+    for (const part of inParts(group)) {
+      try {
+        if (full && part[0].bytes > 0) throw error;
+        await this.#sweep(part);
+        settle(part, await this.#commit(part));
+      } catch (again) {
+        full ||= isFull(again);
+        await this.#reject(part, again);
       }
     }
+    await this.#sweep(group).catch(() => {}); // the next transaction does it as well, or tells what is wrong
+  }
+
+  /** Completes a transaction that does nothing. */
+  async #sweep(group: Queued[]): Promise<void> {
+    await this.#commit([{
+      stores: storesOf(group),
+      bytes: 0,
+      run: () => {},
+      outcome: Promise.withResolvers(),
+    }]);
+  }
+
+  async #reject(group: Queued[], error: unknown): Promise<void> {
+    const reason = await this.#connection.explain(error);
+    for (const { outcome } of group) outcome.reject(reason);
   }
 
   async #commit(group: Queued[]): Promise<PromiseSettledResult<unknown>[]> {
     if (this.#connection.gone) throw this.#connection.gone;
-    const stores = [...new Set(group.flatMap(({ stores }) => stores))];
-    const transaction = this.#connection.database.transaction(stores, "readwrite", {
+    const transaction = this.#connection.database.transaction(storesOf(group), "readwrite", {
       durability: this.#durability,
     });
     // The transaction itself does not tell which request failed, nor always why.
@@ -165,5 +192,41 @@ export class Transactions {
       throw unwrap(transaction).error ?? failure ?? error;
     }
     return outcomes;
+  }
+}
+
+function storesOf(group: readonly Queued[]): StoreName[] {
+  return [...new Set(group.flatMap(({ stores }) => stores))];
+}
+
+/** The changes that write nothing, then the others, a few at once. */
+function inParts(group: readonly Queued[]): Queued[][] {
+  const parts = [group.filter(({ bytes }) => bytes === 0)];
+  let filled = FEW_BYTES;
+  for (const change of group.filter(({ bytes }) => bytes > 0)) {
+    if (filled >= FEW_BYTES) {
+      parts.push([]);
+      filled = 0;
+    }
+    parts.at(-1)!.push(change);
+    filled += change.bytes;
+  }
+  return parts.filter(({ length }) => length > 0);
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof DOMException && error.name === "QuotaExceededError";
+}
+
+function settle(group: readonly Queued[], outcomes: readonly PromiseSettledResult<unknown>[]): void {
+  for (const [i, { committed, outcome }] of group.entries()) {
+    const result = outcomes[i];
+    try {
+      if (result.status === "rejected") throw result.reason;
+      committed?.();
+      outcome.resolve(result.value);
+    } catch (error) {
+      outcome.reject(error);
+    }
   }
 }
