@@ -22,6 +22,7 @@ import type { BlobService } from "../castore/blob_service.ts";
 import { blobsOver } from "../castore/blobs_over.ts";
 import type { ByteStore } from "../castore/byte_store.ts";
 import type { GuardedStore } from "../castore/guarded_store.ts";
+import type { Node } from "../castore/node.ts";
 import type { Codec } from "./codec.ts";
 import { CollectionClaim } from "./collections.ts";
 import { deleteNarRecords, deletePathRecords, NarRule, type RecordStore } from "./garbage_records.ts";
@@ -52,6 +53,8 @@ export interface CollectOptions {
   readonly graceMs?: number;
   /** Nobody else has this store open, and nothing in this process uses it meanwhile. */
   readonly alone?: boolean;
+  /** Roots of contents that stay though no record speaks of them, as far as they are there. */
+  readonly alsoKeep?: readonly Node[];
   /** Delete nothing, and tell what would be. */
   readonly dryRun?: boolean;
   /** The length of a stored value, if that is known without reading it: for `freed.bytes`, else 0. */
@@ -166,6 +169,7 @@ class Collection {
       return { rule, ...await deleteNarRecords(rule, this.#records) };
     });
     const reach = new Reach(this.#bytes, signal);
+    for (const node of this.#options.alsoKeep ?? []) await reach.addPartly(node);
     // What would have been deleted does not count. Otherwise what is there counts, whatever the rule was.
     const unless = this.#options.dryRun ? { isGone, rule: rule.rule } : undefined;
     const roots = new RecordedRoots(names, reach, unless);

@@ -40,17 +40,27 @@ export class Reach implements ContentsVisitor {
     await walkContents(this.#bytes, node, this, this.#signal);
   }
 
+  /** Reaches what is there of what a node speaks of. */
+  async addPartly(node: Node): Promise<void> {
+    await walkContents(this.#bytes, node, this.#partly(), this.#signal);
+  }
+
   /** Reaches all that a stored value stands for: of a list its chunks, of a Directory what is below it. */
   async addValue(kind: ValueKind, digest: Digest): Promise<void> {
-    const visitor: ContentsVisitor = {
-      enter: (kind, digest) => this.enter(kind, digest),
-      value: (kind, digest) => this.value(kind, digest),
-      broken() {}, // what no path has may lack a part
-    };
+    const visitor = this.#partly();
     if (kind === "dir") {
       await walkContents(this.#bytes, { type: "directory", digest, size: 0n }, visitor, this.#signal);
     } else if (kind === "chunk") this.#chunks.add(digest);
     else if (!this.#lists.has(digest)) await lookAtFile(this.#bytes, digest, undefined, visitor);
+  }
+
+  /** This, for what may lack a part. */
+  #partly(): ContentsVisitor {
+    return {
+      enter: (kind, digest) => this.enter(kind, digest),
+      value: (kind, digest) => this.value(kind, digest),
+      broken() {},
+    };
   }
 
   enter(kind: "dir" | "file", digest: Digest): boolean {

@@ -293,9 +293,9 @@ export interface Overview {
   readonly logical: number;
   /** Bytes of contents that are stored, each piece once. */
   readonly stored: number;
-  /** Files, distinct files, chunks. */
-  readonly files: number;
-  readonly blobs: number;
+  /** Those of them that no whole path needs: contents of partial ones, and what a collection would delete. */
+  readonly garbage: number;
+  /** Distinct chunks of whole paths. */
   readonly chunks: number;
   /** The browser's own estimate for this origin, where it gives one. */
   readonly usage?: number;

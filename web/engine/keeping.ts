@@ -18,8 +18,8 @@ export interface Keeping {
   pinned(): Promise<ReadonlySet<string>>;
   pin(hashPart: string): Promise<void>;
   unpin(hashPart: string): Promise<void>;
-  /** Deletes, and resolves to the hash parts of paths that are gone and the bytes of contents that are. */
+  /** Deletes, while nobody else writes, and resolves to the hash parts of paths that are gone and the bytes of contents that are. */
   collect(request: CollectRequest): Promise<{ readonly paths: readonly string[]; readonly freed: number }>;
-  /** What is stored: bytes of contents, distinct files and chunks. */
-  statistics(signal: AbortSignal): Promise<{ stored: number; files: number; blobs: number; chunks: number }>;
+  /** What is stored: bytes of contents, those of them that no whole path needs, and chunks of whole paths. */
+  statistics(signal: AbortSignal): Promise<{ stored: number; garbage: number; chunks: number }>;
 }

@@ -96,7 +96,12 @@ async function* pieces(
     if (here) yield here;
     else {
       const job = new Job(new AbortController().signal);
-      yield await readLazily(file, range, names, { store, blobs, contents: tab.contentsFor(kept, job), job });
+      const fetch = { store, blobs, contents: tab.contentsFor(kept, job), job };
+      yield await navigator.locks.request(
+        STORE,
+        { mode: "shared" },
+        () => readLazily(file, range, names, fetch),
+      );
     }
   }
 }

@@ -62,6 +62,11 @@ export interface EngineParts extends TabParts {
   readonly origin?: string;
   /** The browser's promises about space. */
   readonly storage?: Pick<StorageManager, "estimate" | "persist" | "persisted">;
+  /**
+   * Runs work while nobody in another tab holds a lock of the other kind: many may write at once, or one collects garbage.
+   * Default: there are no other tabs.
+   */
+  readonly lock?: <T>(mode: LockMode, signal: AbortSignal, work: () => Promise<T>) => Promise<T>;
   /** Tells other tabs of changes, and is told of theirs. */
   readonly channel?: BroadcastChannel;
   /** Whether what was stored here before was found to be gone. */
@@ -209,7 +214,11 @@ export class TabEngine implements Engine {
       const here = await readHere(node, range, names, { blobs, store });
       if (here) return here.slice();
       const fetch = { store, blobs, contents: this.#tab.contentsFor(kept, job), job };
-      return (await readLazily(node, range, names, fetch)).slice();
+      return await this.#locked(
+        "shared",
+        job,
+        async () => (await readLazily(node, range, names, fetch)).slice(),
+      );
     });
   }
 
@@ -227,7 +236,11 @@ export class TabEngine implements Engine {
   }
 
   async save(what: Saved, handle?: FileSystemFileHandle, job?: string, report?: Report): Promise<SavedFile> {
-    return await this.#jobs.run(job, report, (job) => saveFile(what, handle, this.#tab, job));
+    return await this.#jobs.run(
+      job,
+      report,
+      (job) => this.#locked("shared", job, () => saveFile(what, handle, this.#tab, job)),
+    );
   }
 
   // Understand
@@ -300,7 +313,7 @@ export class TabEngine implements Engine {
 
   async remove(paths: readonly string[], job?: string, report?: Report): Promise<Collected> {
     const wanted = new Set(paths.map(hashPartOf));
-    return await this.#changing(job, report, (job) => this.#collect(wanted, "all", job));
+    return await this.#changing(job, report, (job) => this.#collect(wanted, "all", job), "exclusive");
   }
 
   async collect(what: "unpinned" | "unneeded", job?: string, report?: Report): Promise<Collected> {
@@ -308,6 +321,7 @@ export class TabEngine implements Engine {
       job,
       report,
       (job) => this.#collect(new Set(), what === "unpinned" ? "pinned" : "all", job),
+      "exclusive",
     );
   }
 
@@ -355,12 +369,18 @@ export class TabEngine implements Engine {
     name: string | undefined,
     report: Report | undefined,
     work: (job: Job) => Promise<T>,
+    mode: LockMode = "shared",
   ): Promise<T> {
     try {
-      return await this.#jobs.run(name, report, work);
+      return await this.#jobs.run(name, report, (job) => this.#locked(mode, job, work));
     } finally {
       this.#watchers.changed();
     }
+  }
+
+  async #locked<T>(mode: LockMode, job: Job, work: (job: Job) => Promise<T>): Promise<T> {
+    const { lock } = this.#parts;
+    return lock ? await lock(mode, job.signal, () => work(job)) : await work(job);
   }
 
   async #walk(path: string, file: FilePath): Promise<Arrived> {

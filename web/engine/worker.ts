@@ -50,6 +50,7 @@ async function start(): Promise<Engine> {
     keeping: openKeeping(home),
     ...(base.protocol.startsWith("http") && { origin: base.href.replace(/\/$/, "") }),
     storage: navigator.storage,
+    lock: async (mode, signal, work) => await navigator.locks.request(STORE, { mode, signal }, work),
     channel: new BroadcastChannel(STORE),
     evicted: home.created && self.name === HAD_STORE,
   });
