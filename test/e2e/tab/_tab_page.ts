@@ -53,6 +53,8 @@ export class TabWorld implements AsyncDisposable {
     readonly context: BrowserContext,
     readonly url: string,
     readonly contentUrl: string,
+    /** The folder of the browser's profile. */
+    readonly profile: string,
     server: Deno.HttpServer<Deno.NetAddr>,
     readonly resources: AsyncDisposableStack,
   ) {
@@ -109,6 +111,7 @@ export class TabWorld implements AsyncDisposable {
       context,
       `http://127.0.0.1:${listening.addr.port}`,
       contentUrl,
+      profile,
       listening,
       resources.move(),
     );
