@@ -1,7 +1,8 @@
 // Contents by the thousand over plain HTTP: what is asked, what is answered, and what is refused.
 import assert from "node:assert/strict";
+import * as zlib from "node:zlib";
 import { toBase64Url } from "../../src/bytes/base64.ts";
-import { type Bytes, concat, EMPTY, fromText } from "../../src/bytes/bytes.ts";
+import { type Bytes, concat, EMPTY, equals, fromText } from "../../src/bytes/bytes.ts";
 import { readDelimited, writeDelimited } from "../../src/bytes/delimited.ts";
 import { iterate } from "../../src/bytes/streams.ts";
 import { chunkKey } from "../../src/castore/layout.ts";
@@ -70,6 +71,33 @@ siteTest("bulk: blobs come out in the order they were asked for, absent ones as 
   assert.deepEqual(got[2], concat([one, small]));
   assert.deepEqual(got[3], one, "a blob that is there and empty");
   assert.deepEqual(got[4], Uint8Array.of(2), "a blob that is too long for one answer");
+});
+
+siteTest("bulk: blobs come in an encoding that the client takes", async (site) => {
+  const text = fromText("some words that stand here again and again\n".repeat(10_000));
+  const { digest } = await site.services.blobs.put(text);
+  for (
+    const [accepted, encoding] of [
+      ["gzip, deflate, br, zstd", "zstd"],
+      ["gzip", "gzip"],
+      ["zstd;q=0, gzip;q=0.5", "gzip"],
+      ["br, identity", null],
+      ["", null],
+    ] as const
+  ) {
+    const answer = await site.send("POST", "blob/read", {
+      body: digest,
+      headers: accepted ? { "accept-encoding": accepted } : {},
+    });
+    assert.equal(answer.headers.get("content-encoding"), encoding, accepted);
+    const bytes = new Uint8Array(await answer.arrayBuffer());
+    if (encoding) {
+      assert.equal(answer.headers.get("vary"), "Accept-Encoding");
+      assert.ok(bytes.length < 10_000, `${bytes.length} bytes`);
+      const plain = zlib[encoding === "zstd" ? "zstdDecompressSync" : "gunzipSync"](bytes);
+      assert.ok(equals(new Uint8Array(plain).subarray(-text.length), text));
+    } else assert.equal(bytes.length, text.length + 4);
+  }
 });
 
 siteTest("bulk: chunks of a blob, and the blob joined from them elsewhere", async (site) => {

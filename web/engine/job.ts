@@ -19,10 +19,15 @@ export class Job {
   #started = performance.now();
   #told = -Infinity;
   #report: Report | undefined;
+  readonly #saved: () => number;
+  readonly #savedBefore: number;
 
-  constructor(signal: AbortSignal, report?: Report) {
+  /** @param saved bytes that encodings of answers have spared so far: they are counted as they arrive here, decoded */
+  constructor(signal: AbortSignal, report?: Report, saved: () => number = () => 0) {
     this.signal = signal;
     this.#report = report;
+    this.#saved = saved;
+    this.#savedBefore = saved();
   }
 
   /** What it does from now on, and to which path. */
@@ -55,7 +60,7 @@ export class Job {
     this.#told = at;
     const progress: Progress = {
       phase: this.#phase,
-      moved: this.moved,
+      moved: Math.max(0, this.moved - (this.#saved() - this.#savedBefore)),
       done: this.done,
       shared: this.shared,
       elapsed: at - this.#started,
@@ -71,6 +76,11 @@ export class Job {
 /** The calls that are under way. */
 export class Jobs {
   #running = new Map<string, Set<AbortController>>();
+  readonly #saved: (() => number) | undefined;
+
+  constructor(saved?: () => number) {
+    this.#saved = saved;
+  }
 
   /** Runs a call that can be cancelled by its name, if it has one. */
   async run<T>(
@@ -79,7 +89,7 @@ export class Jobs {
     work: (job: Job) => Promise<T>,
   ): Promise<T> {
     const controller = new AbortController();
-    const job = new Job(controller.signal, report);
+    const job = new Job(controller.signal, report, this.#saved);
     const group = name === undefined ? undefined : this.#group(name);
     group?.add(controller);
     try {

@@ -69,6 +69,8 @@ export interface EngineParts extends TabParts {
   readonly lock?: <T>(mode: LockMode, signal: AbortSignal, work: () => Promise<T>) => Promise<T>;
   /** Tells other tabs of changes, and is told of theirs. */
   readonly channel?: BroadcastChannel;
+  /** Bytes that encodings of answers have spared on the way, in all; default none. */
+  readonly saved?: () => number;
   /** Whether what was stored here before was found to be gone. */
   readonly evicted?: boolean;
 }
@@ -76,12 +78,13 @@ export interface EngineParts extends TabParts {
 export class TabEngine implements Engine {
   readonly #tab: TabStore;
   readonly #folders: Folders;
-  readonly #jobs = new Jobs();
+  readonly #jobs: Jobs;
   readonly #watchers: Watchers;
   readonly #parts: EngineParts;
 
   constructor(parts: EngineParts) {
     this.#parts = parts;
+    this.#jobs = new Jobs(parts.saved);
     this.#tab = new TabStore(parts);
     this.#folders = new Folders(parts.home.bytes, this.#tab.services.directories);
     this.#watchers = new Watchers(parts.channel);

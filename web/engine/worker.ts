@@ -40,6 +40,17 @@ function hashes(): HashProvider {
   return openHashPool({ hashes: portableHashes, spawn, workers: 1 });
 }
 
+/** What the platform tells of answers that came encoded: it gives their bytes decoded. */
+function countSaved(): () => number {
+  let saved = 0;
+  new PerformanceObserver((list) => {
+    for (const entry of list.getEntries() as PerformanceResourceTiming[]) {
+      saved += Math.max(0, entry.decodedBodySize - entry.encodedBodySize);
+    }
+  }).observe({ type: "resource" });
+  return () => saved;
+}
+
 async function start(): Promise<Engine> {
   const home = await openIdb({ indexedDB, name: STORE });
   return new TabEngine({
@@ -51,6 +62,7 @@ async function start(): Promise<Engine> {
     ...(base.protocol.startsWith("http") && { origin: base.href.replace(/\/$/, "") }),
     storage: navigator.storage,
     lock: async (mode, signal, work) => await navigator.locks.request(STORE, { mode, signal }, work),
+    saved: countSaved(),
     channel: new BroadcastChannel(STORE),
     evicted: home.created && self.name === HAD_STORE,
   });
