@@ -1,7 +1,6 @@
 /**
  * The engine: the calls of the page, each given to the room that does it.
  */
-import type { Node } from "../../src/castore/node.ts";
 import { MissingError, UnsupportedError } from "../../src/errors.ts";
 import { formatStorePath } from "../../src/nix/store_path.ts";
 import type {
@@ -35,6 +34,7 @@ import type {
 } from "./engine.ts";
 import { Folders } from "./folders.ts";
 import { Job, Jobs } from "./job.ts";
+import { allKept, collectPaths } from "./collect_paths.ts";
 import type { Keeping } from "./keeping.ts";
 import { readHere, readLazily } from "./lazy_files.ts";
 import { openFiles, openFolder, type Taken } from "./open_files.ts";
@@ -271,7 +271,7 @@ export class TabEngine implements Engine {
   async stored(): Promise<readonly PathSummary[]> {
     const pins = await this.#parts.keeping.pinned();
     const paths: PathSummary[] = [];
-    for await (const kept of this.#allKept()) {
+    for await (const kept of allKept(this.#tab)) {
       paths.push(summaryOf(kept, pins.has(kept.info.storePath.hashPart)));
     }
     return paths.sort((a, b) => b.openedAt - a.openedAt || (a.path < b.path ? -1 : 1));
@@ -280,7 +280,7 @@ export class TabEngine implements Engine {
   async overview(): Promise<Overview> {
     const { storage, keeping, evicted } = this.#parts;
     let [paths, partial, logical] = [0, 0, 0];
-    for await (const { whole, info } of this.#allKept()) {
+    for await (const { whole, info } of allKept(this.#tab)) {
       paths++;
       if (whole) logical += info.narSize;
       else partial++;
@@ -316,35 +316,22 @@ export class TabEngine implements Engine {
 
   async remove(paths: readonly string[], job?: string, report?: Report): Promise<Collected> {
     const wanted = new Set(paths.map(hashPartOf));
-    return await this.#changing(job, report, (job) => this.#collect(wanted, "all", job), "exclusive");
+    return await this.#changing(
+      job,
+      report,
+      (job) => collectPaths(wanted, "all", this.#tab, this.#parts.keeping, job),
+      "exclusive",
+    );
   }
 
   async collect(what: "unpinned" | "unneeded", job?: string, report?: Report): Promise<Collected> {
     return await this.#changing(
       job,
       report,
-      (job) => this.#collect(new Set(), what === "unpinned" ? "pinned" : "all", job),
+      (job) =>
+        collectPaths(new Set(), what === "unpinned" ? "pinned" : "all", this.#tab, this.#parts.keeping, job),
       "exclusive",
     );
-  }
-
-  /** Deletes paths, those partly here by forgetting them, and contents that nothing needs any more. */
-  async #collect(wanted: ReadonlySet<string>, keep: "all" | "pinned", job: Job): Promise<Collected> {
-    job.enter("collecting");
-    const names = new Map<string, string>();
-    const partial: Node[] = [];
-    const forgotten: string[] = [];
-    const remove: string[] = [];
-    for await (const { info, whole } of this.#allKept()) {
-      const { hashPart } = info.storePath;
-      names.set(hashPart, formatStorePath(info.storePath));
-      if (whole && wanted.has(hashPart)) remove.push(hashPart);
-      else if (!whole && (wanted.has(hashPart) || keep === "pinned")) forgotten.push(hashPart);
-      else if (!whole) partial.push(info.node);
-    }
-    const { paths, freed } = await this.#parts.keeping.collect({ remove, keep, partial, signal: job.signal });
-    for (const hashPart of [...forgotten, ...paths]) await this.#tab.records.deleteOpened(hashPart);
-    return { paths: [...forgotten, ...paths].map((hashPart) => names.get(hashPart) ?? hashPart), freed };
   }
 
   async persist(): Promise<boolean> {
@@ -394,18 +381,6 @@ export class TabEngine implements Engine {
 
   async #summary(kept: KeptPath): Promise<PathSummary> {
     return summaryOf(kept, (await this.#parts.keeping.pinned()).has(kept.info.storePath.hashPart));
-  }
-
-  /** All paths that are kept, whole ones first. */
-  async *#allKept(): AsyncGenerator<KeptPath, void, void> {
-    for await (const info of this.#tab.services.pathInfos.list()) {
-      const kept = await this.#tab.find(info.storePath.hashPart);
-      if (kept) yield kept;
-    }
-    for await (const hashPart of this.#tab.records.openedHashParts()) {
-      const kept = await this.#tab.find(hashPart);
-      if (kept && !kept.whole) yield kept;
-    }
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * What the engine's answers about closures and differences are made of. Like all its values they go by structured clone.
  */
-import type { FilePath, Hex, PathState, StorePathText } from "./engine.ts";
+import type { FilePath, Hex, PathState, StorePathText } from "./values.ts";
 
 /** A path in a closure. */
 export interface ClosureNode {

@@ -25,7 +25,8 @@ test("engine: figures tell what sharing saves", async () => {
   const tab = world.tab();
   await open(tab, world, one, { everything: true });
   await open(tab, world, two, { everything: true });
-  const { paths, partial, logical, stored, garbage, persisted }: Overview = await tab.engine.overview();
+  const overview: Overview = await tab.engine.overview();
+  const { paths, partial, logical, stored, garbage, persisted } = overview;
   assert.deepEqual({ paths, partial, garbage, persisted }, {
     paths: 2,
     partial: 0,
