@@ -118,7 +118,7 @@ function Bar({ view }: { view: Route["view"] }) {
                 {place === "nix"
                   ? (
                     <>
-                      <span class="only-wide">Use with</span>Nix
+                      <span class="only-wide">Use with&#32;</span>Nix
                     </>
                   )
                   : word}

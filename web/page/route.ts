@@ -102,6 +102,14 @@ export function pathHref(path: string, tab: Tab = "files", file = ""): string {
   return `#/path/${encodeName(base)}/files/${file.split("/").map(encodeName).join("/")}`;
 }
 
+/**
+ * Where a file of a path is a web page, beside this page and without scripts; with an `origin` of its own there, with them.
+ */
+export function webHref(path: string, file = "", origin?: string): string {
+  const below = [baseOf(path), ...file.split("/").filter(Boolean)].map(encodeName).join("/");
+  return `${origin === undefined ? "" : `${origin}/`}nix/store/${below}`;
+}
+
 /** The address of a comparison. */
 export function compareHref(before?: string, after?: string): string {
   const query = new URLSearchParams();

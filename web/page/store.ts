@@ -111,6 +111,8 @@ let lastJob = 0;
 
 export interface Outcome {
   readonly told: string;
+  /** Whether it came to its end and found something bad. */
+  readonly bad?: boolean;
   readonly href?: string;
 }
 
@@ -132,10 +134,9 @@ export async function run<T>(
   try {
     const value = await deed(id, report);
     const outcome = tell?.(value);
-    change({ state: "done", outcome: outcome?.told, href: outcome?.href });
+    change({ state: outcome?.bad ? "failed" : "done", outcome: outcome?.told, href: outcome?.href });
     announcement.value = `${title}: ${outcome?.told ?? "done"}`;
-    const mine = jobs.value.find((job) => job.id === id);
-    setTimeout(() => mine && dismiss(id), 5_000);
+    if (!outcome?.bad) setTimeout(() => dismiss(id), 5_000);
     return value;
   } catch (error) {
     const fault = faultOf(error);

@@ -72,7 +72,6 @@ export function Graph(
               tabIndex={0}
               role="button"
               aria-pressed={index === chosen}
-              aria-label={`${shown(name)}, ${bytes(narSize)}`}
               onClick={() => onSelect(path)}
               onKeyDown={(event) => {
                 if (event.key !== "Enter" && event.key !== " ") return;
@@ -80,9 +79,8 @@ export function Graph(
                 onSelect(path);
               }}
             >
-              <title>{shown(path)}</title>
               <rect width={BOX.width} height={BOX.height} rx={6} />
-              <text x={10} y={17}>{cut(shown(name), 28)}</text>
+              <text x={10} y={17}>{cut(shown(name), 28)}</text>{" "}
               <text x={10} y={31} class="sub">
                 {`${bytes(narSize)}, closure ${bytes(closureSize)}`}
               </text>

@@ -60,7 +60,7 @@ export function Treemap(
             type="button"
             disabled={key === ""}
             aria-pressed={key === selected}
-            aria-label={`${shown(label)}, ${bytes(size)}`}
+            aria-label={w > 44 && h > 24 ? undefined : `${shown(label)} ${bytes(size)}`}
             title={`${shown(label)}, ${bytes(size)}`}
             style={{
               left: `${x0}px`,
@@ -72,8 +72,12 @@ export function Treemap(
             }}
             onClick={() => onSelect(key)}
           >
-            {w > 44 && h > 24 && <span style={{ WebkitLineClamp: 2 }}>{shown(label)}</span>}
-            {w > 60 && h > 46 && <span class="figure">{bytes(size)}</span>}
+            {w > 44 && h > 24 && (
+              <>
+                <span>{shown(label)}</span>{" "}
+                <span class={w > 60 && h > 46 ? "figure" : "hidden"}>{bytes(size)}</span>
+              </>
+            )}
           </button>
         );
       })}

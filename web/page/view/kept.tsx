@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import type { Fault, Overview, PathSummary } from "../../engine/engine.ts";
 import { faultOf } from "../../engine/fault.ts";
-import { open, save, tellCollected } from "../deeds.ts";
+import { complete, open, save, tellCollected } from "../deeds.ts";
 import { bytes, count, percent } from "../figures.ts";
 import { Icon } from "../icons.tsx";
 import { Split } from "../part/bars.tsx";
@@ -122,8 +122,15 @@ export function Kept() {
 }
 
 function PinButton(
-  { path: { path, pinned, name }, attempt }: { path: PathSummary; attempt: (deed: Promise<unknown>) => void },
+  { path: { path, pinned, name, state }, attempt }: {
+    path: PathSummary;
+    attempt: (deed: Promise<unknown>) => void;
+  },
 ) {
+  const pinWhole = async () => {
+    // What is pinned must be there: the rest is fetched first.
+    if (state === "whole" || await complete(path)) await engine.pin(path);
+  };
   return (
     <button
       type="button"
@@ -132,7 +139,7 @@ function PinButton(
       aria-label={`${pinned ? "Unpin" : "Pin"} ${name}`}
       title={pinned ? "Unpin" : "Pin: it is not deleted, nor what it refers to"}
       style={pinned ? { color: "var(--accent)" } : undefined}
-      onClick={() => attempt(pinned ? engine.unpin(path) : engine.pin(path))}
+      onClick={() => attempt(pinned ? engine.unpin(path) : pinWhole())}
     >
       <Icon name="pin" />
     </button>
@@ -140,7 +147,7 @@ function PinButton(
 }
 
 function Figures({ figures }: { figures: Overview }) {
-  const { logical, stored: kept, usage, quota, persisted, files, blobs } = figures;
+  const { logical, stored: kept, usage, quota, persisted, garbage } = figures;
   const [refused, setRefused] = useState(false);
   const persist = async () => {
     // Asked for in the page, where a browser may ask the person; the engine then sees it.
@@ -148,6 +155,8 @@ function Figures({ figures }: { figures: Overview }) {
     setRefused(!granted);
     overview.value = await engine.overview();
   };
+  const collect = () =>
+    run("Free what nothing needs", (job, report) => engine.collect("unneeded", job, report), tellCollected);
   const saved = Math.max(0, logical - kept);
   return (
     <section class="card padded stack" aria-label="How much is kept">
@@ -163,9 +172,17 @@ function Figures({ figures }: { figures: Overview }) {
           }]}
         />
         <p class="dim">
-          {count(files, "file")},{" "}
-          {count(blobs, "different one")}; equal files and equal pieces of files are stored once.
+          Equal files, and equal pieces of files, are stored once.
+          {garbage > 0 &&
+            ` ${
+              bytes(garbage)
+            } are needed by no path that is whole: parts that were looked at, or left over.`}
         </p>
+        {garbage > 0 && (
+          <div>
+            <button type="button" class="small" onClick={collect}>Free {bytes(garbage)}</button>
+          </div>
+        )}
       </div>
       {quota !== undefined && usage !== undefined && (
         <div class="stack tight">

@@ -3,11 +3,10 @@ import type { PathSummary } from "../../engine/engine.ts";
 import { complete, open, save } from "../deeds.ts";
 import { bytes, exactBytes } from "../figures.ts";
 import { Icon } from "../icons.tsx";
-import { useAnswer } from "../part/ask.ts";
 import { CopyButton, Empty, FaultNote, Name, Waiting } from "../part/basics.tsx";
 import { hostOf } from "../part/path_list.tsx";
-import { compareHref, pathHref, type Tab } from "../route.ts";
-import { engine, settings, site, stored } from "../store.ts";
+import { compareHref, pathHref, type Tab, webHref } from "../route.ts";
+import { settings, site, stored } from "../store.ts";
 import { lazily } from "../lazily.tsx";
 import { Browse } from "./browse.tsx";
 import { PushTab } from "./push.tsx";
@@ -44,7 +43,6 @@ export function Path({ base, tab, file }: { base: string; tab: Tab; file: string
 function Title({ summary }: { summary: PathSummary }) {
   const { path, name, narSize, state, cache, references } = summary;
   const { value: truth, fault } = useTruth(path);
-  const docs = useAnswer(() => engine.site(), []).value?.contentOrigin;
   return (
     <div class="title">
       <div class="grow">
@@ -77,13 +75,8 @@ function Title({ summary }: { summary: PathSummary }) {
             <Icon name="download" /> Fetch all
           </button>
         )}
-        {docs && summary.type === "directory" && (
-          <a
-            class="button small"
-            href={`nix/store/${path.slice("/nix/store/".length)}/`}
-            target="_blank"
-            rel="noopener"
-          >
+        {summary.type === "directory" && (
+          <a class="button small" href={`${webHref(path)}/`} target="_blank" rel="noopener">
             <Icon name="outside" /> As web pages
           </a>
         )}

@@ -12,8 +12,8 @@ import { Bars } from "../part/bars.tsx";
 import { Empty, FaultNote, Mark, Name, Waiting } from "../part/basics.tsx";
 import { HexView } from "../part/hex_view.tsx";
 import { TextView } from "../part/text_view.tsx";
-import { nameOf, pathHref } from "../route.ts";
-import { changes, engine } from "../store.ts";
+import { nameOf, pathHref, webHref } from "../route.ts";
+import { changes, engine, site } from "../store.ts";
 
 /** Of a text this much is shown; all of it can be seen as bytes. */
 const MOST_TEXT = 2 * 1024 * 1024;
@@ -190,6 +190,24 @@ function FilePane({ path, file, item }: { path: string; file: string; item: Item
               </label>
             ))}
           </span>
+        )}
+        {/\.x?html?$/i.test(name) && (
+          <>
+            <a class="button small" href={webHref(path, file)} target="_blank" rel="noopener">
+              <Icon name="outside" /> As a page
+            </a>
+            {site.value.contentOrigin && (
+              <a
+                class="button small"
+                href={webHref(path, file, site.value.contentOrigin)}
+                target="_blank"
+                rel="noopener"
+                title="On an origin of its own, where it can do nothing to this page"
+              >
+                With its scripts
+              </a>
+            )}
+          </>
         )}
         <button
           type="button"

@@ -128,7 +128,7 @@ function Lines(
               <button
                 type="button"
                 class="quiet small"
-                aria-label={`Ask ${line} first`}
+                aria-label={`Ask first: ${line}`}
                 onClick={() => change([line, ...lines.filter((known) => known !== line)])}
               >
                 Ask first

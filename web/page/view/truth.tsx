@@ -1,8 +1,9 @@
 /** How far a path is known to be true: every claim, what was found, and in words. */
+import { signal } from "@preact/signals";
 import type { ClaimTruth, SignatureTruth, Truth, Verdict } from "../../engine/engine.ts";
 import { shown } from "../../engine/shown.ts";
 import { ago, count } from "../figures.ts";
-import { useAnswer } from "../part/ask.ts";
+import { type Answer, useAnswer } from "../part/ask.ts";
 import { FaultNote, Mark, Name, Note, StorePath, type Tone, Waiting } from "../part/basics.tsx";
 import { baseOf, nameOf, pathHref } from "../route.ts";
 import { askFacts } from "../server_facts.ts";
@@ -12,9 +13,40 @@ import { Icon } from "../icons.tsx";
 
 const TONES: Record<Verdict, Tone> = { true: "good", false: "bad", unverified: "none" };
 
+/** What verifying found false or damaged, until the path is opened or fetched anew: the engine does not remember that. */
+const found = signal<ReadonlyMap<string, Truth>>(new Map());
+
+function isFalse({ damage, narHash, narSize, contentAddress }: Truth): boolean {
+  return damage.length > 0 || [narHash, narSize, contentAddress].some((claim) => claim?.verdict === "false");
+}
+
 /** What is known of a path, asked again whenever what is kept changes. */
-export function useTruth(path: string) {
-  return useAnswer(() => engine.truth(path), [path, changes.value, settings.value], [path]);
+export function useTruth(path: string): Answer<Truth> {
+  const answer = useAnswer(() => engine.truth(path), [path, changes.value, settings.value], [path]);
+  const worse = found.value.get(path);
+  return worse ? { ...answer, value: worse, fault: undefined } : answer;
+}
+
+/** Recomputes everything, and remembers what is wrong. */
+async function verify(path: string): Promise<void> {
+  const truth = await run(
+    `Verify ${nameOf(path)}`,
+    (job, report) => engine.verify(path, job, report),
+    (truth: Truth) => ({
+      told: isFalse(truth)
+        ? "it is not what it should be"
+        : truth.state === "partial"
+        ? "what is here is sound; the rest was not fetched yet"
+        : "everything is true",
+      bad: isFalse(truth),
+      href: pathHref(path, "truth"),
+    }),
+  );
+  if (!truth) return;
+  const next = new Map(found.value);
+  if (isFalse(truth)) next.set(path, truth);
+  else next.delete(path);
+  found.value = next;
 }
 
 /** The marks of a path's truth in a line. */
@@ -54,23 +86,12 @@ export function TruthMarks({ truth }: { truth: Truth }) {
 }
 
 export function TruthTab({ path, cache }: { path: string; cache?: string }) {
-  const { value: truth, fault, again } = useTruth(path);
-  if (fault) return <FaultNote fault={fault} again={again} />;
+  const { value: truth, fault, again: ask } = useTruth(path);
+  if (fault) return <FaultNote fault={fault} again={ask} />;
   if (!truth) return <Waiting />;
-  const verify = async () => {
-    await run(
-      `Verify ${nameOf(path)}`,
-      (job, report) => engine.verify(path, job, report),
-      (found: Truth) => ({
-        told: found.damage.length > 0 || found.narHash.verdict === "false"
-          ? "it is not what it should be"
-          : found.state === "partial"
-          ? "what is here is sound; the rest was not fetched yet"
-          : "everything is true",
-        href: pathHref(path, "truth"),
-      }),
-    );
-    again();
+  const again = async () => {
+    await verify(path);
+    ask();
   };
   return (
     <div class="stack">
@@ -81,7 +102,7 @@ export function TruthTab({ path, cache }: { path: string; cache?: string }) {
             : "Nobody you trust vouches for this path: it is what its cache says, no more."}{" "}
           {truth.verifiedAt !== undefined && `Last recomputed from the bytes ${ago(truth.verifiedAt)}.`}
         </p>
-        <button type="button" onClick={verify}>
+        <button type="button" onClick={again}>
           <Icon name="again" /> Verify every byte
         </button>
       </div>
@@ -157,7 +178,9 @@ function Signatures({ signatures, cache }: { signatures: readonly SignatureTruth
       <div class="told">
         {signatures.length === 0 && (
           <>
-            <Mark tone="none">none</Mark>
+            <div>
+              <Mark tone="none">none</Mark>
+            </div>
             <span class="dim">Nobody signed this path.</span>
           </>
         )}
