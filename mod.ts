@@ -72,11 +72,25 @@ export type { PathInfoService } from "./src/store/path_info_service.ts";
 export { type Home, type Services, servicesOver } from "./src/store/services.ts";
 export { publish } from "./src/store/publish.ts";
 export { calculateNar, type ProofOptions, provenPathInfos } from "./src/store/prove.ts";
+export {
+  type ClosureMember,
+  type ClosureOptions,
+  type ClosurePath,
+  type PathClosure,
+  pathClosure,
+  shortestChain,
+} from "./src/store/path_closure.ts";
+export { findInFiles, type FindOptions, type Mention } from "./src/store/find_in_files.ts";
+export * from "./src/store/difference.ts";
+export { follow, type FollowOptions, type Place, type Walkable } from "./src/store/follow.ts";
 export { receiveNar, type ReceiveOptions } from "./src/store/receive_nar.ts";
 export { openPacked, type PackedParts } from "./src/combinators/packed.ts";
 export { indexOver, type PackIndex } from "./src/combinators/pack_index.ts";
+export { openJournalIndex } from "./src/combinators/journal_index.ts";
+export type * from "./src/combinators/pack_journal.ts";
 export { nearFar, type NearFarOptions } from "./src/combinators/near_far.ts";
 export { openGrpc, type RemoteOptions, type RemoteServices } from "./src/adapters/grpc/open_grpc.ts";
+export { type IdbHome, type IdbOptions, openIdb } from "./src/adapters/idb/open_idb.ts";
 export { openMemory } from "./src/adapters/memory/memory_store.ts";
 export { createApp, createServer, type ServerOptions } from "./src/server/app.ts";
 

@@ -12,6 +12,8 @@
  * | {@link DamageError} | stored bytes are no longer what their name says | the store's |
  * | {@link StoreFullError} | no room to write (disk, quota) | the store's |
  * | {@link StoreBusyError} | another process holds the store | the operator's |
+ * | {@link StoreGoneError} | the platform took the store away while it was open | the platform's, or its user's |
+ * | {@link StoreVersionError} | the store has a form that this version does not know | the operator's |
  * | {@link RemoteError} | a store that is asked over a network cannot be reached, or fails | the remote's |
  * | {@link UnsupportedError} | this kind of store has no such operation | the caller's |
  */
@@ -73,6 +75,16 @@ export class StoreFullError extends Error {
 /** Another process has this store open. */
 export class StoreBusyError extends Error {
   override readonly name = "StoreBusyError";
+}
+
+/** The platform took the store away while it was open. What it held may be gone; opening it again shows. */
+export class StoreGoneError extends Error {
+  override readonly name = "StoreGoneError";
+}
+
+/** A store in a form that this version of firn does not know. Nothing in it was touched. */
+export class StoreVersionError extends Error {
+  override readonly name = "StoreVersionError";
 }
 
 /** A store that is asked over a network cannot be reached, does not answer, or fails. Asking again later may help. */

@@ -53,6 +53,7 @@ async function add(path: string): Promise<void> {
 const test = testNeeding(permissions);
 if (permitted) {
   await readSources("src/");
+  await readSources("web/engine/");
   await add("mod.ts");
 }
 
@@ -68,12 +69,13 @@ const LEVELS: Record<string, number> = {
   "src/combinators": 4,
   "src/server": 5,
   "src/cli": 6,
+  "web/engine": 6,
   "mod.ts": 6,
 };
 
 /** The folder that counts: one adapter is a folder of its own. */
 function folderOf(path: string): string {
-  return /^src\/adapters\/[^/]+/.exec(path)?.[0] ?? /^src\/[^/]+/.exec(path)?.[0] ?? path;
+  return /^src\/adapters\/[^/]+/.exec(path)?.[0] ?? /^(?:src|web)\/[^/]+/.exec(path)?.[0] ?? path;
 }
 
 function levelOf(path: string): number {
@@ -89,10 +91,13 @@ function layerTest(name: string, violations: () => string[]): void {
   test(`layers: ${name}`, () => assert.deepEqual(violations(), []));
 }
 
+/** The repository's own files. */
+const OWN = /^(src\/|web\/|mod\.ts$)/;
+
 /** Every import of the repository's own files. */
 function* own(): Generator<{ from: string; to: string }> {
   for (const { path, imports } of sources) {
-    for (const to of imports) if (/^(src\/|mod\.ts$)/.test(to)) yield { from: path, to };
+    for (const to of imports) if (OWN.test(to)) yield { from: path, to };
   }
 }
 
@@ -151,14 +156,15 @@ const ROOMS: [RegExp, RegExp][] = [
   [/^@bufbuild\/protobuf/, SPEAKERS],
   [/^@connectrpc\//, /^src\/(server\/grpc|adapters\/grpc\/)/],
   [/^hono(\/|$)/, /^src\/server\//],
+  [/^comlink$/, /^web\//],
   [/^idb$/, /^src\/adapters\/idb\//],
-  [/^(node-liblzma|fflate|fzstd|brotli|xz|zstd|seek-bzip|@bokuweb|lzma)/, /^src\/adapters\/codecs\//],
+  [/^(node-liblzma|fzstd|pako|brotli|xz|zstd|seek-bzip|@bokuweb|lzma)/, /^src\/adapters\/codecs\//],
 ];
 
 layerTest("npm packages stay in their rooms", () => {
   const wrong: string[] = [];
   for (const { path, imports } of sources) {
-    for (const specifier of imports.filter((to) => !/^(src\/|mod\.ts$|node:)/.test(to))) {
+    for (const specifier of imports.filter((to) => !OWN.test(to) && !to.startsWith("node:"))) {
       const room = ROOMS.find(([name]) => name.test(specifier.replace(/^npm:\/?/, "")));
       if (!room?.[1].test(path)) wrong.push(`${path} imports ${specifier}`);
     }
@@ -175,6 +181,24 @@ layerTest("what is portable imports nothing of a platform", () => {
 /** Names of what not every platform has. */
 const PLATFORM =
   /\b(Deno\.|process\.|Buffer\b|window\.|document\.|navigator\.|indexedDB\b|localStorage\b|require\()/;
+
+layerTest("what is for browsers imports and names nothing of Deno or Node", () => {
+  const browsers = sources.filter(({ path }) => path.startsWith("src/adapters/idb/"));
+  assert.ok(browsers.length > 0);
+  return browsers.filter(({ text, imports }) => {
+    return imports.some((to) => to.startsWith("node:")) ||
+      /\b(Deno|process|Buffer)\b/.test(withoutComments(text));
+  }).map(({ path }) => path);
+});
+
+layerTest("the engine of the page asks for nothing but a browser", () => {
+  return sources.filter(({ path }) => path.startsWith("web/")).flatMap(({ path, text, imports }) => {
+    const found = imports.filter((to) => to.startsWith("node:") || to.startsWith("src/cli/"));
+    const code = withoutComments(text).replaceAll(/"(?:[^"\\\n]|\\.)*"/g, '""');
+    const named = code.split("\n").filter((line) => /\b(Deno\.|process\.|Buffer\b|document\.)/.test(line));
+    return [...found, ...named].map((what) => `${path}: ${what.trim()}`);
+  });
+});
 
 layerTest("what is portable names nothing of a platform", () => {
   return portable().flatMap(({ path, text }) => {
@@ -198,7 +222,7 @@ layerTest("the server knows no adapter, and no adapter the server or another ada
 });
 
 layerTest("adapters are chosen by composition roots only", () => {
-  const roots = /^(mod\.ts$|src\/cli\/)/;
+  const roots = /^(mod\.ts$|src\/cli\/|web\/engine\/)/;
   return [...own()].filter(({ from, to }) => {
     return to.startsWith("src/adapters/") && folderOf(from) !== folderOf(to) && !roots.test(from);
   }).map(({ from, to }) => `${from} imports ${to}`);

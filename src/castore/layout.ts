@@ -14,9 +14,12 @@
  *   nar/<nixbase32>        SHA-256 of a NAR that was received → its root node and size
  *   upload/<file name>     name of a compressed file that was received → the NAR it held
  *   log/… realisations/… build-trace-v2/… debuginfo/…   side files of the binary cache
+ *   root/<name>            a pin: one path that is kept, with all it refers to
+ *   collection             whether somebody collects garbage, and is deleting
  *
  * Where content-addressed values are packed (`combinators/packed.ts`), what lies in `bytes`, and for small packs in `names`, is
- * `pack/<b3>`, and `value/<key>` for a value too long to share a pack.
+ * `pack/<b3>`, and `value/<key>` for a value too long to share a pack; `forgotten` and `forgotten/…` in `names` tell
+ * which values of packs are deleted.
  *
  * A long value is 0x00 and the bytes, or, over 1 MiB, 0x01 and for each piece of at most 1 MiB its digest (32 bytes)
  * and length (u32, little endian); the pieces are chunks. So no value is over the ByteStore's bound.
@@ -42,6 +45,10 @@ export const directoryKey = (digest: Digest): string => "dir/" + toHex(digest);
 export const pathKey = (hashPart: string): string => "path/" + hashPart;
 export const narKey = (narSha256Nix32: string): string => "nar/" + narSha256Nix32;
 export const uploadKey = (fileName: string): string => "upload/" + fileName;
+export const rootKey = (name: string): string => "root/" + name;
+/** What the keys of side files begin with. */
+export const SIDE_FILES = ["log/", "realisations/", "build-trace-v2/", "debuginfo/"] as const;
+export const COLLECTION_KEY = "collection";
 
 const PIECE = 1024 * 1024;
 const META = 36;
@@ -117,14 +124,28 @@ export async function putLong(store: ByteStore, key: string, bytes: Bytes): Prom
   await store.put(key, value);
 }
 
+/**
+ * The pieces of a long value, which are chunks; none if it is short. Throws {@link DamageError} if it is no long value; `key`
+ * is for the message.
+ */
+export function piecesOf(value: Bytes, key: string): ChunkMeta[] {
+  if (value[0] === 0) return [];
+  if (value[0] !== 1 || (value.length - 1) % META !== 0) throw new DamageError("value", key);
+  return decodeMetas(value.subarray(1));
+}
+
 /** Reads what {@link putLong} stored. Throws {@link DamageError} where pieces are missing or changed. */
 export async function getLong(store: ByteStore, key: string): Promise<Bytes | undefined> {
   const value = await store.get(key);
   if (value === undefined) return undefined;
+  return await joinLong(store, key, value);
+}
+
+/** The bytes of a long value that was read. Throws {@link DamageError} where pieces are missing or changed. */
+export async function joinLong(store: ByteStore, key: string, value: Bytes): Promise<Bytes> {
   if (value[0] === 0) return value.subarray(1);
-  if (value[0] !== 1 || (value.length - 1) % META !== 0) throw new DamageError("value", key);
   const pieces = await Promise.all(
-    decodeMetas(value.subarray(1)).map(async ({ digest, size }) => {
+    piecesOf(value, key).map(async ({ digest, size }) => {
       const piece = await store.get(chunkKey(digest));
       if (piece?.length !== size || !equals(blake3(piece), digest)) throw new DamageError("value", key);
       return piece;

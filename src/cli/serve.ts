@@ -6,6 +6,7 @@ import { parseSecretKey, type SecretKey } from "../nix/signature.ts";
 import { createServer } from "../server/app.ts";
 import { listenGrpc, listenHttp, type Listening, UnderWay } from "./listening.ts";
 import { isRemote, readOptions, SERVE_HELP } from "./serve_options.ts";
+import { readPage } from "./page_files.ts";
 import { openStore } from "./store.ts";
 import { UsageError } from "./usage.ts";
 
@@ -26,18 +27,23 @@ export async function serve(args: readonly string[]): Promise<void> {
   await using store = await openStore(options, log, pool);
   const underWay = new UnderWay();
   const stopping = new AbortController();
-  const { fetch, rpc } = createServer({
+  const servers: Listening[] = [];
+  const content = options.contentListen &&
+    listenHttp(options.contentListen, (request) => contents(request), underWay);
+  if (content) servers.push(content);
+  const { fetch, rpc, contents } = createServer({
     ...store,
     ...options,
+    contentOrigin: options.contentOrigin ?? content?.address,
     secretKeys,
     alone: !isRemote(options.store), // a folder is locked, memory is our own; others may write to another server
     codec: openCodecs(),
     hashes: pool,
+    page: await readPage(),
     upgradeWebSocket: underWay.upgradeWebSocket,
     stopping: stopping.signal,
     log,
   });
-  const servers: Listening[] = [];
   try {
     if (options.grpcListen) servers.push(await listenGrpc(options.grpcListen, options.grpcTls, rpc, log));
     servers.push(listenHttp(options.listen, fetch, underWay));
@@ -45,7 +51,8 @@ export async function serve(args: readonly string[]): Promise<void> {
     for (const server of servers) server.stop();
     throw error;
   }
-  if (options.grpcListen) console.log(`firn serves native gRPC on ${servers[0].address}`);
+  if (content) console.log(`firn serves contents on ${content.address}`);
+  if (options.grpcListen) console.log(`firn serves native gRPC on ${servers.at(-2)!.address}`);
   console.log(`firn serves on ${servers.at(-1)!.address}`);
   onSignal((signal) => {
     log(`${signal}: finishing what is under way`);

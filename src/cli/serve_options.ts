@@ -8,6 +8,11 @@ usage: firn serve [options]
 
   --listen HOST:PORT        where to listen for HTTP, gRPC-Web and Connect;
                             port 0 takes a free one                       [127.0.0.1:8080]  FIRN_LISTEN
+  --content-listen HOST:PORT
+                            where to serve /nix/store/… with scripts: an
+                            origin that has nothing else; off unless given                  FIRN_CONTENT_LISTEN
+  --content-origin ORIGIN   what pages find that at, if it is not the
+                            address it listens on                                           FIRN_CONTENT_ORIGIN
   --grpc-listen ADDRESS     where to listen for native gRPC: HOST:PORT,
                             unix:PATH or off                              [127.0.0.1:8000]  FIRN_GRPC_LISTEN
   --grpc-tls-cert FILE      a certificate chain (PEM): native gRPC over TLS                 FIRN_GRPC_TLS_CERT
@@ -55,6 +60,10 @@ export interface TcpAddress {
 
 export interface ServeOptions {
   readonly listen: TcpAddress;
+  /** `undefined`: contents of store paths are served without scripts only. */
+  readonly contentListen: TcpAddress | undefined;
+  /** What pages find that at; `undefined`: the address it listens on. */
+  readonly contentOrigin: string | undefined;
   /** `undefined`: native gRPC is not served. */
   readonly grpcListen: TcpAddress | { readonly path: string } | undefined;
   /** Files with the certificate chain and the private key. */
@@ -83,6 +92,8 @@ export function readOptions(
       args: [...args],
       options: {
         listen: { type: "string" },
+        "content-listen": { type: "string" },
+        "content-origin": { type: "string" },
         "grpc-listen": { type: "string" },
         "grpc-tls-cert": { type: "string" },
         "grpc-tls-key": { type: "string" },
@@ -106,6 +117,10 @@ export function readOptions(
   const store = values.store ?? env("FIRN_STORE") ?? "./firn-store";
   return {
     listen: parseTcp(values.listen ?? env("FIRN_LISTEN") ?? "127.0.0.1:8080"),
+    ...parseContent(
+      values["content-listen"] ?? env("FIRN_CONTENT_LISTEN"),
+      values["content-origin"] ?? env("FIRN_CONTENT_ORIGIN"),
+    ),
     grpcListen: parseGrpcListen(values["grpc-listen"] ?? env("FIRN_GRPC_LISTEN") ?? "127.0.0.1:8000"),
     grpcTls: parseTls(
       values["grpc-tls-cert"] ?? env("FIRN_GRPC_TLS_CERT"),
@@ -126,7 +141,7 @@ export function readOptions(
       "strict",
     writingOrigins: (values["allow-origin"] ?? env("FIRN_ALLOW_ORIGIN")?.split(/\s+/).filter(Boolean) ?? [])
       .map(
-        parseOrigin,
+        parseAllowed,
       ),
     sizes: oneOf(
       "--directory-sizes",
@@ -145,6 +160,24 @@ function parseTcp(text: string, alternatives = ""): TcpAddress {
     );
   }
   return { hostname: match[1] ?? match[2], port: Number(match[3]) };
+}
+
+function parseContent(
+  listen: string | undefined,
+  origin: string | undefined,
+): Pick<ServeOptions, "contentListen" | "contentOrigin"> {
+  const contentOrigin = origin === undefined ? undefined : parseOrigin(origin, "--content-origin");
+  if (listen === undefined) {
+    if (origin === undefined) return { contentListen: undefined, contentOrigin };
+    throw new UsageError("Cannot use --content-origin without --content-listen");
+  }
+  const contentListen = parseTcp(listen);
+  if (contentOrigin === undefined && /^(0\.0\.0\.0|::)$/.test(contentListen.hostname)) {
+    throw new UsageError(
+      `Cannot tell pages where --content-listen ${listen} is: add --content-origin, such as http://contents.example`,
+    );
+  }
+  return { contentListen, contentOrigin };
 }
 
 function parseGrpcListen(text: string): ServeOptions["grpcListen"] {
@@ -202,9 +235,15 @@ function parseHashWorkers(text: string | undefined): number {
   throw new UsageError(`Cannot use --hash-workers ${text}: want a number, 0 to ${MOST_WORKERS}`);
 }
 
-function parseOrigin(text: string): string {
-  if (text === "*" || (URL.canParse(text) && new URL(text).origin === text)) return text;
-  throw new UsageError(`Cannot use --allow-origin ${text}: want *, or an origin such as https://example.org`);
+function parseAllowed(text: string): string {
+  return text === "*" ? text : parseOrigin(text, "--allow-origin", "*, or ");
+}
+
+function parseOrigin(text: string, option: string, alternatives = ""): string {
+  if (URL.canParse(text) && new URL(text).origin === text) return text;
+  throw new UsageError(
+    `Cannot use ${option} ${text}: want ${alternatives}an origin such as https://example.org`,
+  );
 }
 
 function parseYes(name: string, text: string | undefined): boolean {

@@ -13,7 +13,8 @@
  * crash between pack and index leaves a pack nobody refers to: its values are put again, or found when the index is
  * completed at the next opening.
  *
- * `delete` forgets the index entry and notes that; the bytes stay in their pack, and an index made anew knows them again.
+ * `delete` forgets the index entry and notes that; the bytes stay in their pack until `compact` gives their room back
+ * (`compaction.ts`). Until then an index made anew from nothing knows them again, which does no harm: `forgotten.ts`.
  */
 import { Budget } from "../bytes/budget.ts";
 import { BufferPool } from "../bytes/buffer_pool.ts";
@@ -25,21 +26,22 @@ import {
   checkValue,
   MAX_VALUE_LENGTH,
 } from "../castore/byte_store.ts";
-import { DamageError } from "../errors.ts";
+import { type Compacted, Compaction, type CompactOptions, type PackHouse } from "./compaction.ts";
+import { Forgotten } from "./forgotten.ts";
 import { PackReader, PACKS } from "./pack_reader.ts";
-import { PackWriter, readPackTable } from "./pack_format.ts";
+import { PackWriter } from "./pack_format.ts";
+import { ALONE, rebuildIndex } from "./rebuild_index.ts";
 import { MAX_PACKED_KEY_LENGTH, type PackEntry, type PackIndex, type PackLocation } from "./pack_index.ts";
 
-/** Values too long to share a pack, in a place of their own. */
-const ALONE = "value/";
-const ALONE_LENGTH = MAX_VALUE_LENGTH / 2;
 const SMALL_PACK = 48 * 1024;
+/** The shortest a full pack may be. */
+const LEAST_PACK_LENGTH = 64 * 1024;
 /** Milliseconds without a new value after which packs that are not full are ended. */
 const LINGER_MS = 2;
 /** Milliseconds after which a pack is ended, however many values come elsewhere. */
 const MAX_AGE_MS = 100;
-/** Packs written at once. */
-const WRITES = 4;
+/** Bytes of packs that are written at once. */
+const WRITE_WINDOW = 4 * MAX_VALUE_LENGTH;
 
 /** What a packed store is made of. */
 export interface PackedParts {
@@ -48,52 +50,46 @@ export interface PackedParts {
   /** Keeps small packs. */
   readonly names: ByteStore;
   readonly index: PackIndex;
+  /** Length of a full pack in bytes, 64 KiB to 4 MiB (default). A value of more than half is kept by itself. */
+  readonly packLength?: number;
   /** Told now and then while an incomplete index is made anew: packs read, values found. */
   readonly onRebuild?: (packs: number, values: number) => void;
 }
 
+/** What a packed store takes, about. */
+export interface PackedUse {
+  readonly packs: number;
+  readonly values: number;
+  /** Bytes of the values. */
+  readonly live: number;
+  /** Bytes of deleted values that `compact` can give back. */
+  readonly dead: number;
+}
+
+/** A store of packs. */
+export interface PackedStore extends ByteStore {
+  /**
+   * Gives back the room of deleted values. Reading and writing go on meanwhile; other processes may only read and add values.
+   * Ended by the signal or a crash, it has done a part, and the next one goes on.
+   */
+  compact(options?: CompactOptions): Promise<Compacted>;
+  /** What it takes. Looks at every entry of the index. */
+  use(): Promise<PackedUse>;
+  /** The length of a value, without reading it. */
+  lengthOf(key: string): Promise<number | undefined>;
+}
+
 /** Opens a packed store; completes its index if it is not. Disposing it writes what waits, and disposes `index`, but neither of the stores. */
-export async function openPacked(parts: PackedParts): Promise<ByteStore> {
-  if (!parts.index.complete) await rebuildIndex(parts);
-  return new PackedStore(parts);
-}
-
-/** Adds every pack to the index that is not in it. */
-export async function rebuildIndex({ bytes, names, index, onRebuild }: PackedParts): Promise<void> {
-  let packs = 0;
-  let values = 0;
-  for (const [store, small] of [[bytes, false], [names, true]] as const) {
-    for await (const pack of store.list(PACKS)) {
-      if (await index.hasPack(pack)) continue;
-      const whole = await store.get(pack);
-      if (!whole) continue;
-      const entries = tableToAdd(whole, pack);
-      await index.add(pack, small, entries);
-      values += entries.length;
-      if (++packs % 64 === 0) onRebuild?.(packs, values);
-    }
-  }
-  for await (const pack of bytes.list(ALONE)) {
-    if (await index.hasPack(pack)) continue;
-    const length = (await bytes.get(pack))?.length ?? 0;
-    await index.add(pack, false, [{ key: pack.slice(ALONE.length), offset: 0, length }]);
-    values++;
-  }
-  await index.setComplete();
-  if (packs > 0) onRebuild?.(packs, values);
-}
-
-function tableToAdd(whole: Bytes, pack: string): PackEntry[] {
-  try {
-    return readPackTable(whole, pack);
-  } catch (cause) {
-    throw new DamageError(
-      "pack",
-      pack,
-      `Cannot complete the index of packs: ${pack} is damaged; move it away to go on without what it holds`,
-      { cause },
+export async function openPacked(parts: PackedParts): Promise<PackedStore> {
+  const { packLength = MAX_VALUE_LENGTH } = parts;
+  if (!(packLength >= LEAST_PACK_LENGTH && packLength <= MAX_VALUE_LENGTH)) {
+    throw new RangeError(
+      `Cannot make packs of ${packLength} bytes: want ${LEAST_PACK_LENGTH} to ${MAX_VALUE_LENGTH}`,
     );
   }
+  const forgotten = await Forgotten.open(parts.names);
+  if (!parts.index.complete) await rebuildIndex(parts, forgotten);
+  return new Packed(parts, forgotten);
 }
 
 /** A pack that takes values, or is being written. */
@@ -107,7 +103,7 @@ class OpenPack {
   }
 }
 
-class PackedStore implements ByteStore {
+class Packed implements PackedStore {
   #parts: PackedParts;
   #reader: PackReader;
   /** By what keys begin with. */
@@ -117,14 +113,28 @@ class PackedStore implements ByteStore {
   #writing = new Set<Promise<void>>();
   /** Puts that are still being looked up. */
   #lookups = new Set<Promise<unknown>>();
-  #buffers = new BufferPool(MAX_VALUE_LENGTH, WRITES);
-  #writes = new Budget(WRITES);
+  #packLength: number;
+  #buffers: BufferPool;
+  #writes: Budget;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #lastAdded = 0;
+  #forgotten: Forgotten;
+  /** Packs that are being written, by their names: two of one name are the same. */
+  #underWay = new Map<string, number>();
+  /** Packs that compaction is at work on: removing them, or noting what is forgotten of them. */
+  #altering = new Map<string, Promise<void>>();
+  #compacting: Promise<unknown> | undefined;
+  /** Packs that were written since compaction began, or were being written then. */
+  #wrote: Set<string> | undefined;
 
-  constructor(parts: PackedParts) {
+  constructor(parts: PackedParts, forgotten: Forgotten) {
     this.#parts = parts;
+    this.#forgotten = forgotten;
     this.#reader = new PackReader(parts);
+    this.#packLength = parts.packLength ?? MAX_VALUE_LENGTH;
+    const writes = Math.ceil(WRITE_WINDOW / this.#packLength);
+    this.#buffers = new BufferPool(this.#packLength, writes);
+    this.#writes = new Budget(writes);
   }
 
   async get(key: string, range?: ByteRange): Promise<Bytes | undefined> {
@@ -136,8 +146,18 @@ class PackedStore implements ByteStore {
     }
     const found = this.#reader.find(key, range);
     if (found) return found;
-    const location = await this.#parts.index.get(key);
-    return location && await this.#reader.read(key, location, range);
+    const { index } = this.#parts;
+    for (let location = await index.get(key); location;) {
+      try {
+        return await this.#reader.read(key, location, range);
+      } catch (error) {
+        // Its pack may have been compacted between the look-up and the reading.
+        const now = await index.get(key);
+        if (now?.pack === location.pack) throw error;
+        location = now;
+      }
+    }
+    return undefined;
   }
 
   /** A value in a pack read lately; one that is being written is none. */
@@ -148,7 +168,10 @@ class PackedStore implements ByteStore {
 
   async has(key: string): Promise<boolean> {
     checkKey(key, MAX_PACKED_KEY_LENGTH);
-    return this.#pending.has(key) || await this.#parts.index.get(key) !== undefined;
+    if (this.#pending.has(key)) return true;
+    const { index } = this.#parts;
+    const location = await index.get(key);
+    return (location && index.confirm ? await index.confirm(key) : location) !== undefined;
   }
 
   put(key: string, value: Bytes): Promise<void> {
@@ -157,7 +180,8 @@ class PackedStore implements ByteStore {
       checkValue(value);
       const pending = this.#pending.get(key);
       if (pending) return pending.pack.written.promise;
-      const location = this.#parts.index.get(key);
+      const { index } = this.#parts;
+      const location = index.confirm ? index.confirm(key) : index.get(key);
       if (location instanceof Promise) return this.#putUnless(location, key, value.slice());
       return location ? Promise.resolve() : this.#add(key, value);
     } catch (error) {
@@ -191,7 +215,69 @@ class PackedStore implements ByteStore {
     return current ?? next;
   }
 
+  async compact(options: CompactOptions = {}): Promise<Compacted> {
+    while (this.#compacting) await this.#compacting.catch(() => {}); // whoever asked for that one hears of it
+    await this.#flush();
+    const compacting = this.#compact(options).finally(() => this.#compacting = this.#wrote = undefined);
+    this.#compacting = compacting;
+    return await compacting;
+  }
+
+  async use(): Promise<PackedUse> {
+    const sum = { packs: 0, values: 0, live: 0, dead: 0 };
+    for await (const { values, live, dead } of this.#parts.index.packs()) {
+      sum.packs++;
+      sum.values += values;
+      sum.live += live;
+      sum.dead += dead;
+    }
+    return sum;
+  }
+
+  async lengthOf(key: string): Promise<number | undefined> {
+    return (this.#pending.get(key)?.entry ?? await this.#parts.index.get(key))?.length;
+  }
+
+  async #compact(options: CompactOptions): Promise<Compacted> {
+    const wrote = this.#wrote = new Set(this.#underWay.keys());
+    const { bytes, names, index } = this.#parts;
+    const house: PackHouse = {
+      ...{ bytes, names, index, forgotten: this.#forgotten },
+      ...{ smallPack: SMALL_PACK, packs: PACKS, alone: ALONE },
+      wrote: (pack) => wrote.add(pack),
+      alter: async (pack, work) => {
+        if (wrote.has(pack)) return false;
+        const altering = work().finally(() => this.#altering.delete(pack));
+        this.#altering.set(pack, altering.catch(() => {}));
+        await altering;
+        return true;
+      },
+    };
+    return await new Compaction(house, options).run();
+  }
+
+  /** Stores a pack and its entries, both at once where the index can, when compaction is not at work on one of that name. */
+  async #store(pack: string, small: boolean, entries: readonly PackEntry[], bytes: Bytes): Promise<void> {
+    for (let other = this.#altering.get(pack); other; other = this.#altering.get(pack)) await other;
+    this.#wrote?.add(pack);
+    this.#underWay.set(pack, (this.#underWay.get(pack) ?? 0) + 1);
+    try {
+      const { index } = this.#parts;
+      if (index.addWith) await index.addWith(pack, small, entries, bytes);
+      else {
+        await (small ? this.#parts.names : this.#parts.bytes).put(pack, bytes);
+        await index.add(pack, small, entries);
+      }
+      await this.#forgotten.remove(pack);
+    } finally {
+      const others = this.#underWay.get(pack)! - 1;
+      if (others > 0) this.#underWay.set(pack, others);
+      else this.#underWay.delete(pack);
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#compacting?.catch(() => {}); // whoever asked for it hears of it
     await this.#flush();
     await this.#parts.index[Symbol.asyncDispose]();
   }
@@ -211,7 +297,7 @@ class PackedStore implements ByteStore {
   }
 
   #add(key: string, value: Bytes): Promise<void> {
-    if (value.length > ALONE_LENGTH) return this.#putAlone(key, value);
+    if (value.length > this.#packLength / 2) return this.#putAlone(key, value);
     const kind = key.slice(0, key.indexOf("/") + 1);
     let pack = this.#open.get(kind) ?? this.#begin(kind);
     let entry = pack.writer.add(key, value);
@@ -228,8 +314,8 @@ class PackedStore implements ByteStore {
 
   #putAlone(key: string, value: Bytes): Promise<void> {
     const pack = ALONE + key;
-    const writing = this.#parts.bytes.put(pack, value)
-      .then(() => this.#parts.index.add(pack, false, [{ key, offset: 0, length: value.length }]))
+    const copy = this.#altering.has(pack) ? value.slice() : value; // it may have to wait
+    const writing = this.#store(pack, false, [{ key, offset: 0, length: value.length }], copy)
       .finally(() => this.#writing.delete(writing));
     this.#writing.add(writing);
     return writing;
@@ -270,8 +356,7 @@ class PackedStore implements ByteStore {
     const small = bytes.length <= SMALL_PACK;
     await this.#writes.take(1);
     try {
-      await (small ? this.#parts.names : this.#parts.bytes).put(PACKS + name, bytes);
-      await this.#parts.index.add(PACKS + name, small, pack.writer.entries);
+      await this.#store(PACKS + name, small, pack.writer.entries, bytes);
     } finally {
       this.#writes.give(1);
     }

@@ -12,10 +12,13 @@ import { errorResponse, statusOf } from "./http_error.ts";
 import { KeptNarInfos } from "./kept_nar_infos.ts";
 import { landingPage } from "./landing_page.ts";
 import { nixCacheRoutes, notFound } from "./nix_cache.ts";
+import { facts, pageRoutes } from "./page.ts";
 import { provenPathInfos } from "../store/prove.ts";
+import { contentSite, storeSiteRoutes } from "./store_site.ts";
 import { sideFileRoutes } from "./side_files.ts";
 
 export type { ServerOptions } from "./context.ts";
+export type { PageEncoding, PageFiles } from "./page.ts";
 
 /** Bytes of small files of all uploads that may be on their way to the store at once. */
 const IN_FLIGHT = 16 * 1024 * 1024;
@@ -28,6 +31,8 @@ export interface Server {
   readonly fetch: (request: Request) => Response | Promise<Response>;
   /** Answers remote calls in all their protocols. */
   readonly rpc: Rpc;
+  /** Answers an origin of its own, where contents of store paths may run scripts. */
+  readonly contents: (request: Request) => Response | Promise<Response>;
 }
 
 /** The application over a store. Its `fetch` is the handler. */
@@ -46,7 +51,7 @@ export function createServer(options: ServerOptions): Server {
     const narInfo = request.method === "GET" ? context.narInfos?.find(request.url) : undefined;
     return narInfo ? new Response(narInfo.text, { headers: narInfo.headers }) : app.fetch(request);
   };
-  return { fetch, rpc };
+  return { fetch, rpc, contents: contentSite(context).fetch };
 }
 
 function contextOf(options: ServerOptions): ServerContext {
@@ -82,10 +87,14 @@ function appOver(context: ServerContext, rpc: Rpc): Hono {
   app.use(ownPagesWrite(context));
   webSocketRoutes(app, rpc, context); // before CORS, for the answer of an upgrade must stay as the platform made it
   app.use(crossOrigin);
-  app.get("/", (c) => c.html(landingPage(new URL(c.req.url).origin, context)));
+  if (context.page) pageRoutes(app, context.page);
+  else app.get("/", (c) => c.html(landingPage(new URL(c.req.url).origin, context)));
+  // How a page knows that a cache is more than one: that contents can be asked for by what is lacking (`bulk.ts`).
+  app.get("/firn.json", (c) => c.json(facts(context), 200, { "cache-control": "no-cache" }));
   nixCacheRoutes(app, context);
   sideFileRoutes(app, context);
   contentRoutes(app, context);
+  storeSiteRoutes(app, context, "still");
   callRoutes(app, rpc, context);
   app.notFound((c) =>
     ALLOWED.includes(c.req.method)

@@ -5,6 +5,7 @@
  *   PUT /blob/DIGEST                the same, refused (400) unless they have that digest; nothing is visible then
  *   GET /blob/DIGEST                the bytes; one Range, ETag
  *   GET /blob/DIGEST?bao[&range=R]  a slice of them, which is verified against the digest alone; ETag
+ *   PUT /blob/DIGEST?joined         the blob that others make, and POST routes for many at once: `bulk.ts`
  *   PUT /directory                  a closure of Directories, leaves first, as a sequence
  *   GET /directory/DIGEST           one Directory: its canonical encoding
  *   GET /directory/DIGEST?recursive its closure, root first, as a sequence
@@ -41,9 +42,10 @@ import { createBlake3 } from "../hash/blake3.ts";
 import { isHashPart } from "../nix/store_path.ts";
 import { decodePathInfo, encodePathInfo } from "../store/messages.ts";
 import { bodyStream } from "./bodies.ts";
+import { bulkRoutes, putJoined } from "./bulk.ts";
 import { contentEncoding, decodedBody } from "./content_encoding.ts";
 import type { ServerContext } from "./context.ts";
-import { readDelimited, writeDelimited } from "./delimited.ts";
+import { readDelimited, writeDelimited } from "../bytes/delimited.ts";
 import { HttpError } from "./http_error.ts";
 import { notFound } from "./nix_cache.ts";
 import { parseRange } from "./ranges.ts";
@@ -60,7 +62,10 @@ export function isContentPath(path: string): boolean {
 /** Adds the routes of contents. */
 export function contentRoutes(app: Hono, context: ServerContext): void {
   app.put("/blob", (c) => putBlob(c, undefined, context));
-  app.put(`/blob/${DIGEST}`, (c) => putBlob(c, digestOf(c), context));
+  app.put(`/blob/${DIGEST}`, (c) => {
+    const isJoined = new URL(c.req.url).searchParams.has("joined");
+    return isJoined ? putJoined(c, digestOf(c), context) : putBlob(c, digestOf(c), context);
+  });
   app.get(`/blob/${DIGEST}`, (c) => {
     const query = new URL(c.req.url).searchParams;
     if (!query.has("bao")) return getBlob(c, digestOf(c), context);
@@ -71,6 +76,7 @@ export function contentRoutes(app: Hono, context: ServerContext): void {
     const recursive = new URL(c.req.url).searchParams.has("recursive");
     return recursive ? getClosure(c, digestOf(c), context) : getDirectory(digestOf(c), context);
   });
+  bulkRoutes(app, context);
   app.put("/path-info", (c) => putPathInfo(c, context));
   app.get("/path-info/:hashPart", (c) => getPathInfo(c.req.param("hashPart"), context));
 }

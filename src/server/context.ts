@@ -7,6 +7,7 @@ import type { Codec } from "../store/codec.ts";
 import type { PathInfoService } from "../store/path_info_service.ts";
 import type { Services } from "../store/services.ts";
 import type { KeptNarInfos } from "./kept_nar_infos.ts";
+import type { PageFiles } from "./page.ts";
 
 /** The platform's way to make a WebSocket of a request, with the subprotocol chosen. */
 export type UpgradeWebSocket = (request: Request, protocol: string) => {
@@ -15,7 +16,7 @@ export type UpgradeWebSocket = (request: Request, protocol: string) => {
 };
 
 /** Options that have no default. */
-type Optional = "upgradeWebSocket" | "stopping";
+type Optional = "page" | "upgradeWebSocket" | "stopping" | "contentOrigin";
 
 /** A store and how it is to be served. */
 export interface ServerOptions extends Services {
@@ -47,8 +48,12 @@ export interface ServerOptions extends Services {
    * this one has no other way to it: then narinfos are kept as they are served. Default false.
    */
   readonly alone?: boolean;
+  /** The page of a store in a tab, served at `/`; without it there is a page that says what this is. */
+  readonly page?: PageFiles;
   /** How this platform makes a WebSocket of a request; without it calls over WebSocket are refused. */
   readonly upgradeWebSocket?: UpgradeWebSocket;
+  /** An origin of its own where contents of store paths are served and may run scripts; told to pages. */
+  readonly contentOrigin?: string;
   /** Aborted when the server begins to stop: its health is told from that. */
   readonly stopping?: AbortSignal;
   /** Told what an operator wants to read: uploads, refusals, failures. One line each, default nowhere. */

@@ -7,6 +7,7 @@
  */
 import type { MiddlewareHandler } from "hono";
 import { cors } from "hono/cors";
+import { isBulkRead } from "./bulk.ts";
 import { isContentPath } from "./content.ts";
 import type { ServerContext } from "./context.ts";
 import { CALL_CORS, isCallPath } from "./grpc/web.ts";
@@ -27,8 +28,8 @@ const cache = cors({
 });
 const content = cors({
   ...anyOrigin,
-  allowMethods: ["GET", "HEAD", "PUT"],
-  allowHeaders: [...READ_HEADERS, "Content-Type", "Content-Encoding"],
+  allowMethods: ["GET", "HEAD", "PUT", "POST"],
+  allowHeaders: [...READ_HEADERS, "Content-Type", "Content-Encoding", "Authorization"],
   exposeHeaders: EXPOSED,
 });
 const calls = cors({ ...anyOrigin, ...CALL_CORS });
@@ -61,7 +62,7 @@ export function ownPagesWrite({ writingOrigins }: Pick<ServerContext, "writingOr
 function writes(method: string, path: string): boolean {
   if (method === "OPTIONS" || method === "HEAD") return false;
   if (isCallPath(path)) return path.endsWith("/Put");
-  return method !== "GET";
+  return method !== "GET" && !(method === "POST" && isBulkRead(path));
 }
 
 function hostOf(origin: string): string | undefined {

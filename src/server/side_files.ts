@@ -8,6 +8,8 @@ import type { Context, Hono } from "hono";
 import { toText } from "../bytes/bytes.ts";
 import { toReadable } from "../bytes/streams.ts";
 import { FormatError } from "../errors.ts";
+import { writeRecord } from "../store/collections.ts";
+import { checkContents, confirmRecord } from "../store/confirm.ts";
 import { decodeSideFile, encodeSideFile } from "../store/messages.ts";
 import { readAtMost, readBody } from "./bodies.ts";
 import { contentEncoding } from "./content_encoding.ts";
@@ -67,13 +69,19 @@ async function put(c: Context, context: ServerContext, limit: number, json: bool
   if (json) {
     checkJson(await readAtMost(context.codec.decompress(encoding, [body]), limit, "file, decoded"));
   }
-  const { digest, size } = await context.blobs.put(body);
   // Whatever the client calls it: what a log is served as must not be for its author to say.
   const contentType = json ? "application/json" : "text/plain; charset=utf-8";
-  await context.names.put(
-    keyOf(c),
-    encodeSideFile({ digest, size, contentType, ...(encoding !== "none" && { contentEncoding: encoding }) }),
-  );
+  const key = keyOf(c);
+  const { names, blobs } = context;
+  await writeRecord(names, async () => {
+    const { digest, size } = await blobs.put(body);
+    const file = { digest, size, contentType, ...(encoding !== "none" && { contentEncoding: encoding }) };
+    await names.put(key, encodeSideFile(file));
+    return file;
+  }, async (file) => {
+    const node = { type: "file", ...file, executable: false } as const;
+    await confirmRecord(key, () => checkContents(node, context), () => names.delete(key));
+  });
   return new Response(null, { status: 200 });
 }
 

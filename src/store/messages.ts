@@ -134,6 +134,8 @@ export interface UploadedNar {
   readonly foundHashParts: readonly string[];
   /** Whether there were more of them than are listed. */
   readonly foundOverflowed: boolean;
+  /** When it was taken in last, in milliseconds since 1970; 0 if not known. */
+  readonly receivedAt: number;
 }
 
 /** The record of a NAR. */
@@ -143,6 +145,7 @@ export function encodeUploadedNar(nar: UploadedNar): Bytes {
     narSize: BigInt(nar.narSize),
     foundHashParts: [...nar.foundHashParts],
     foundOverflowed: nar.foundOverflowed,
+    receivedAtMs: BigInt(nar.receivedAt),
   });
   return toBinary(firn.UploadedNarSchema, record) as Bytes;
 }
@@ -156,6 +159,7 @@ export function decodeUploadedNar(bytes: Bytes): UploadedNar {
     narSize: readSize("uploaded NAR", "NAR size", record.narSize),
     foundHashParts: readHashParts("uploaded NAR", record.foundHashParts),
     foundOverflowed: record.foundOverflowed,
+    receivedAt: readSize("uploaded NAR", "time", record.receivedAtMs),
   };
 }
 
@@ -167,6 +171,8 @@ export interface UploadedFile {
   readonly compression: string;
   /** Bytes in the compressed file. */
   readonly fileSize: number;
+  /** When it was taken in last, in milliseconds since 1970; 0 if not known. */
+  readonly receivedAt: number;
 }
 
 /** The record of a compressed file. */
@@ -176,6 +182,7 @@ export function encodeUploadedFile(file: UploadedFile): Bytes {
     narSha256,
     compression,
     fileSize: BigInt(file.fileSize),
+    receivedAtMs: BigInt(file.receivedAt),
   });
   return toBinary(firn.UploadedFileSchema, record) as Bytes;
 }
@@ -187,6 +194,7 @@ export function decodeUploadedFile(bytes: Bytes): UploadedFile {
     narSha256: readHash("uploaded file", "NAR hash", record.narSha256, SHA256_LENGTH),
     compression: record.compression,
     fileSize: readSize("uploaded file", "file size", record.fileSize),
+    receivedAt: readSize("uploaded file", "time", record.receivedAtMs),
   };
 }
 
@@ -223,6 +231,39 @@ export function decodeSideFile(bytes: Bytes): SideFile {
     contentType: record.contentType,
     ...(record.contentEncoding !== "" && { contentEncoding: record.contentEncoding }),
   };
+}
+
+/** The record of a pin. */
+export function encodePin({ hashPart, pinnedAt }: { hashPart: string; pinnedAt: number }): Bytes {
+  const record = create(firn.PinSchema, { hashPart, pinnedAtMs: BigInt(pinnedAt) });
+  return toBinary(firn.PinSchema, record) as Bytes;
+}
+
+/** Reads {@link encodePin}. Throws {@link FormatError}. */
+export function decodePin(bytes: Bytes): { hashPart: string; pinnedAt: number } {
+  const record = parse(firn.PinSchema, bytes, "pin");
+  const [hashPart] = readHashParts("pin", [record.hashPart]);
+  return { hashPart, pinnedAt: readSize("pin", "time", record.pinnedAtMs) };
+}
+
+/** Whether somebody collects garbage, and is deleting; see `collections.ts`. */
+export interface CollectionRecord {
+  readonly sequence: number;
+  readonly owner: string;
+  readonly seenAt: number;
+}
+
+/** The record of garbage collection. */
+export function encodeCollection({ sequence, owner, seenAt }: CollectionRecord): Bytes {
+  const fields = { sequence: BigInt(sequence), owner, seenAtMs: BigInt(seenAt) };
+  return toBinary(firn.CollectionSchema, create(firn.CollectionSchema, fields)) as Bytes;
+}
+
+/** Reads {@link encodeCollection}. Throws {@link FormatError}. */
+export function decodeCollection(bytes: Bytes): CollectionRecord {
+  const { owner, sequence, seenAtMs } = parse(firn.CollectionSchema, bytes, "collection");
+  const what = "collection";
+  return { owner, sequence: readSize(what, "sequence", sequence), seenAt: readSize(what, "time", seenAtMs) };
 }
 
 function parse<Schema extends DescMessage>(schema: Schema, bytes: Bytes, what: string): MessageShape<Schema> {

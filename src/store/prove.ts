@@ -16,6 +16,8 @@ import { type ContentAddress, contentAddressedPath, formatContentAddress } from 
 import { formatNixHash } from "../nix/hash_text.ts";
 import { ReferenceScanner } from "../nix/references.ts";
 import { formatStorePath } from "../nix/store_path.ts";
+import { writeRecord } from "./collections.ts";
+import { checkContents, confirmRecord } from "./confirm.ts";
 import { encodeUploadedNar, type UploadedNar } from "./messages.ts";
 import { type HashContext, hashFile, hashNar, hashNarModulo } from "./nar_hash.ts";
 import { narLayout } from "./nar_layout.ts";
@@ -39,7 +41,7 @@ export interface ProofOptions extends Services, HashContext {
  * closure in any order.
  *
  * `put` throws, besides what it throws otherwise, `ClaimError` for a claim that is not true and `MissingError` for a
- * Directory or blob that is not here; then nothing has changed.
+ * Directory or blob that is not here; then nothing has changed. `StoreBusyError`: garbage collection took a part of it meanwhile.
  */
 export function provenPathInfos(options: ProofOptions): PathInfoService {
   const { pathInfos } = options;
@@ -50,15 +52,26 @@ export function provenPathInfos(options: ProofOptions): PathInfoService {
     async put(info) {
       // What is published was proven, and only signatures can be added to it.
       if (await pathInfos.get(info.storePath.hashPart)) return await pathInfos.put(info);
-      const nar = await proveNar(info, options);
-      if (info.ca) await checkContentAddress(info, info.ca, options);
-      return await pathInfos.put({
-        ...info,
-        unclaimedReferences: unclaimedReferences(info, nar, options.strictReferences ?? false),
-        registeredAt: (options.now ?? Date.now)(),
+      return await writeRecord(options.names, () => proveAndPut(info, options), async () => {
+        const takeBack = () => pathInfos.delete(info.storePath.hashPart);
+        await confirmRecord(
+          formatStorePath(info.storePath),
+          () => checkContents(info.node, options),
+          takeBack,
+        );
       });
     },
   };
+}
+
+async function proveAndPut(info: PathInfo, options: ProofOptions): Promise<PathInfo> {
+  const nar = await proveNar(info, options);
+  if (info.ca) await checkContentAddress(info, info.ca, options);
+  return await options.pathInfos.put({
+    ...info,
+    unclaimedReferences: unclaimedReferences(info, nar, options.strictReferences ?? false),
+    registeredAt: (options.now ?? Date.now)(),
+  });
 }
 
 /**
@@ -69,8 +82,15 @@ export async function calculateNar(
   node: Node,
   options: ProofOptions,
 ): Promise<{ narSha256: Bytes; narSize: number }> {
-  const { narSha256, nar } = await readNar(node, options);
-  await options.names.put(narKey(toNixBase32(narSha256)), encodeUploadedNar(nar));
+  const { names } = options;
+  const { narSha256, nar } = await writeRecord(names, async () => {
+    const read = await readNar(node, options);
+    await names.put(narKey(toNixBase32(read.narSha256)), encodeUploadedNar(read.nar));
+    return read;
+  }, async ({ narSha256 }) => {
+    const takeBack = () => names.delete(narKey(toNixBase32(narSha256)));
+    await confirmRecord("the NAR", () => checkContents(node, options), takeBack);
+  }, options.now);
   return { narSha256, narSize: nar.narSize };
 }
 
@@ -123,6 +143,7 @@ async function readNar(node: Node, options: ProofOptions): Promise<{ narSha256: 
     narSize: layout.size,
     foundHashParts: [...scanner.found].sort(),
     foundOverflowed: scanner.overflowed,
+    receivedAt: (options.now ?? Date.now)(),
   };
   return { narSha256: hasher.digest(), nar };
 }

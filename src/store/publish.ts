@@ -9,6 +9,8 @@ import { ClaimError, MissingError } from "../errors.ts";
 import { formatNixHash } from "../nix/hash_text.ts";
 import type { NarInfo } from "../nix/nar_info.ts";
 import { formatStorePath } from "../nix/store_path.ts";
+import { writeRecord } from "./collections.ts";
+import { checkContents, confirmRecord } from "./confirm.ts";
 import type { UploadedNar } from "./messages.ts";
 import { parseNarUrl } from "./nar_url.ts";
 import type { PathInfo } from "./path_info.ts";
@@ -18,13 +20,23 @@ import { parseNarFileName, receivedFile, receivedNar } from "./receive_nar.ts";
 /**
  * Publishes what a narinfo describes under a hash part. Resolves to what is stored then. Throws `ClaimError` for a claim that is
  * not true, `MissingError` for a NAR or a reference that is not here, `ConflictError` if the path is published already
- * and differs; then nothing has changed.
+ * and differs; then nothing has changed. `StoreBusyError`: garbage collection took a part of it meanwhile.
  */
 export async function publish(
   hashPart: string,
   narInfo: NarInfo,
   options: ProofOptions,
 ): Promise<PathInfo> {
+  return await writeRecord(options.names, () => proveAndPut(hashPart, narInfo, options), async (info) => {
+    const check = async () => {
+      await checkReferences(narInfo, options);
+      await checkContents(info.node, options);
+    };
+    await confirmRecord(`${hashPart}.narinfo`, check, () => options.pathInfos.delete(hashPart));
+  }, options.now);
+}
+
+async function proveAndPut(hashPart: string, narInfo: NarInfo, options: ProofOptions): Promise<PathInfo> {
   const { storePath, narHash, narSize, references } = narInfo;
   if (storePath.hashPart !== hashPart) {
     throw new ClaimError(

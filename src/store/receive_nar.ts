@@ -7,10 +7,12 @@ import { fromNixBase32, toNixBase32 } from "../bytes/nixbase32.ts";
 import { type ByteSource, iterate } from "../bytes/streams.ts";
 import type { ByteStore } from "../castore/byte_store.ts";
 import { narKey, uploadKey } from "../castore/layout.ts";
-import { ClaimError, FormatError } from "../errors.ts";
+import { ClaimError, FormatError, MissingError } from "../errors.ts";
 import type { Hasher } from "../hash/hasher.ts";
 import { formatNixHash } from "../nix/hash_text.ts";
 import { type Codec, type CompressionName, SNIFF_LENGTH, sniffCompression } from "./codec.ts";
+import { writeRecord } from "./collections.ts";
+import { checkContents, confirmRecord } from "./confirm.ts";
 import { ingestNar, type IngestOptions } from "./ingest_nar.ts";
 import {
   decodeUploadedFile,
@@ -44,13 +46,34 @@ export function parseNarFileName(text: string): NarFileName | undefined {
 export interface ReceiveOptions extends IngestOptions {
   readonly names: ByteStore;
   readonly codec: Codec;
+  /** Milliseconds since 1970. */
+  readonly now?: () => number;
 }
 
 /**
  * Takes in an uploaded NAR and records what it held. Throws what {@link ingestNar} throws, `FormatError` for bytes that are no
- * NAR in a known compression, and `ClaimError` if the bytes do not have the hash in their name.
+ * NAR in a known compression, `ClaimError` if the bytes do not have the hash in their name, and `StoreBusyError` if garbage
+ * collection took a part of it meanwhile.
  */
 export async function receiveNar(
+  name: NarFileName,
+  body: ByteSource,
+  options: ReceiveOptions,
+): Promise<UploadedFile> {
+  const { names } = options;
+  return await writeRecord(names, () => receive(name, body, options), async ({ narSha256 }) => {
+    const key = narKey(toNixBase32(narSha256));
+    const check = async () => {
+      const nar = await receivedNar(names, narSha256);
+      if (!nar) throw new MissingError("nar", formatNixHash("sha256", narSha256));
+      await checkContents(nar.root, options);
+    };
+    const takeBack = () => Promise.all([names.delete(uploadKey(name.text)), names.delete(key)]);
+    await confirmRecord(name.text, check, takeBack);
+  }, options.now);
+}
+
+async function receive(
   name: NarFileName,
   body: ByteSource,
   options: ReceiveOptions,
@@ -84,7 +107,7 @@ async function receivePlain(
     name,
     { narSha256: nar.narSha256, compression: "none", fileSize: nar.narSize },
     nar,
-    options.names,
+    options,
   );
 }
 
@@ -102,7 +125,7 @@ async function receiveCompressed(
     name,
     { narSha256: nar.narSha256, compression, fileSize: counted.length },
     nar,
-    options.names,
+    options,
   );
 }
 
@@ -118,15 +141,18 @@ function checkName(name: NarFileName, actual: Bytes): void {
 
 async function record(
   name: NarFileName,
-  file: UploadedFile,
+  contents: Omit<UploadedFile, "receivedAt">,
   nar: Awaited<ReturnType<typeof ingestNar>>,
-  names: ByteStore,
+  { names, now = Date.now }: ReceiveOptions,
 ): Promise<UploadedFile> {
+  const receivedAt = now();
+  const file = { ...contents, receivedAt };
   const received: UploadedNar = {
     root: nar.node,
     narSize: nar.narSize,
     foundHashParts: [...nar.found].sort(),
     foundOverflowed: nar.overflowed,
+    receivedAt,
   };
   // At once, so that they are one transaction where there are any. Whoever asks for the file asks for its NAR too.
   await Promise.all([

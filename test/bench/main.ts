@@ -1,12 +1,13 @@
 /**
  * How fast the server is beside nix without one: `deno task bench [--quick] [--only TEXT]`. Rows as report.ts says, on
- * stdout; what they measure is said in uploads.ts, downloads.ts, requests.ts and grpc.ts; on what, in corpora.ts. Needs Linux,
- * nix and curl, wrk for the rows of requests, node, go and h2load for those of gRPC, and `FIRN_HARMONIA` for those beside harmonia.
+ * stdout; what they measure is said in uploads.ts, downloads.ts, requests.ts, grpc.ts and browser.ts; on what, in corpora.ts. Needs Linux,
+ * nix and curl, wrk for the rows of requests, node, go and h2load for those of gRPC, chromium for those of the browser, and `FIRN_HARMONIA` for those beside harmonia.
  * Three rounds take about twenty minutes on two quiet cores.
  */
 import { parseArgs } from "node:util";
 import { builder } from "../e2e/nix.ts";
 import type { BenchContext } from "./bench_context.ts";
+import { benchBrowser } from "./browser.ts";
 import { cacheFolder, type Corpus, CORPUS_NAMES, type CorpusName, openCorpus, warm } from "./corpora.ts";
 import { benchDownloads } from "./downloads.ts";
 import { benchGrpc } from "./grpc.ts";
@@ -73,6 +74,7 @@ try {
   }
   await benchRequests(context);
   await benchGrpc(context);
+  await benchBrowser(context);
   if (only === undefined || only === "hash") await benchHashes();
 } finally {
   await removeTree(work);

@@ -11,6 +11,7 @@ import { MAX_VALUE_LENGTH } from "../../src/castore/byte_store.ts";
 import {
   blobKey,
   chunkKey,
+  COLLECTION_KEY,
   decodeChunkList,
   decodeOutboard,
   directoryKey,
@@ -20,7 +21,10 @@ import {
   narKey,
   outboardKey,
   pathKey,
+  piecesOf,
   putLong,
+  rootKey,
+  SIDE_FILES,
   uploadKey,
 } from "../../src/castore/layout.ts";
 import { DamageError } from "../../src/errors.ts";
@@ -48,6 +52,9 @@ Deno.test("layout: the keys", () => {
   const nar = "1wcwacrb5q36hpsx1shk0dkm26hwbmqmgi0nm973h9jqkdz3jz89";
   assert.equal(narKey(nar), "nar/" + nar);
   assert.equal(uploadKey(nar + ".nar.xz"), "upload/" + nar + ".nar.xz");
+  assert.equal(rootKey("profiles/web"), "root/profiles/web");
+  assert.equal(COLLECTION_KEY, "collection");
+  assert.deepEqual([...SIDE_FILES], ["log/", "realisations/", "build-trace-v2/", "debuginfo/"]);
 });
 
 Deno.test("layout: a chunk list", () => {
@@ -120,6 +127,9 @@ Deno.test("layout: a longer value is 0x01 and digest and length of each piece; p
     assert.deepEqual(await Array.fromAsync(store.list("")), [...keys].sort());
     for (const key of keys) assert.ok((await store.get(key))!.length <= MAX_VALUE_LENGTH);
     sameBytes(await getLong(store, "dir/x"), value);
+    const pieces = piecesOf((await store.get("dir/x"))!, "dir/x");
+    assert.deepEqual(pieces.map(({ digest }) => "chunk/" + digest.toHex()), [...keys].slice(1));
+    assert.equal(pieces.reduce((sum, { size }) => sum + size, 0), length);
   }
 });
 

@@ -9,6 +9,8 @@ const environment = (values: Record<string, string>) => (name: string) => values
 Deno.test("without options, the defaults", () => {
   assert.deepEqual(readOptions([], none), {
     listen: { hostname: "127.0.0.1", port: 8080 },
+    contentListen: undefined,
+    contentOrigin: undefined,
     grpcListen: { hostname: "127.0.0.1", port: 8000 },
     grpcTls: undefined,
     maxMessageBytes: 4 * 1024 * 1024,
@@ -37,6 +39,14 @@ const OPTIONS: [args: string[], env: Record<string, string>, set: Record<string,
   }],
   [["--hash-workers", "0"], { FIRN_HASH_WORKERS: "0" }, { hashWorkers: 0 }],
   [["--hash-workers=64"], { FIRN_HASH_WORKERS: "64" }, { hashWorkers: 64 }],
+  [["--content-listen", "127.0.0.1:8081"], { FIRN_CONTENT_LISTEN: "127.0.0.1:8081" }, {
+    contentListen: { hostname: "127.0.0.1", port: 8081 },
+  }],
+  [
+    ["--content-listen", "0.0.0.0:1", "--content-origin", "https://contents.example"],
+    { FIRN_CONTENT_LISTEN: "0.0.0.0:1", FIRN_CONTENT_ORIGIN: "https://contents.example" },
+    { contentListen: { hostname: "0.0.0.0", port: 1 }, contentOrigin: "https://contents.example" },
+  ],
   [["--grpc-listen", "off"], { FIRN_GRPC_LISTEN: "off" }, { grpcListen: undefined }],
   [["--grpc-listen", "[::]:1"], { FIRN_GRPC_LISTEN: "[::]:1" }, { grpcListen: { hostname: "::", port: 1 } }],
   [["--grpc-listen=unix:/a b"], { FIRN_GRPC_LISTEN: "unix:///a b" }, { grpcListen: { path: "/a b" } }],
@@ -101,6 +111,8 @@ Deno.test("an option outweighs its variable", () => {
   const options = readOptions([...args, "--directory-sizes=documented"], env)!;
   assert.deepEqual(options, {
     listen: { hostname: "127.0.0.1", port: 2 },
+    contentListen: undefined,
+    contentOrigin: undefined,
     grpcListen: { hostname: "127.0.0.1", port: 9 },
     grpcTls: undefined,
     maxMessageBytes: 4 * 1024 * 1024,

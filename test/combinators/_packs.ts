@@ -2,9 +2,8 @@
 import { DatabaseSync } from "node:sqlite";
 import { openMemory } from "../../src/adapters/memory/memory_store.ts";
 import { openSqliteIndex } from "../../src/adapters/sqlite/sqlite_index.ts";
-import type { ByteStore } from "../../src/castore/byte_store.ts";
 import { indexOver, type PackIndex } from "../../src/combinators/pack_index.ts";
-import { openPacked } from "../../src/combinators/packed.ts";
+import { openPacked, type PackedStore } from "../../src/combinators/packed.ts";
 import { WatchedStore } from "../castore/_watched_store.ts";
 
 /** The kinds of index a packed store is tested with. */
@@ -15,7 +14,7 @@ export const INDEXES: Record<string, () => Promise<PackIndex>> = {
 
 /** A packed store and what it is made of. */
 export interface Packs extends AsyncDisposable {
-  readonly store: ByteStore;
+  readonly store: PackedStore;
   /** Large packs. */
   readonly bytes: WatchedStore;
   /** Small packs. */

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { MAX_VALUE_LENGTH } from "../../src/castore/byte_store.ts";
 import { LENGTHS, ODD_KEYS, pattern, rangesOf, sorted, text } from "../contract/_byte_store_samples.ts";
 import { byteStoreContract } from "../contract/byte_store.ts";
+import { LONG_KEYS, packedContract, REPLACING } from "../contract/packed.ts";
 import { MAX_PACKED_KEY_LENGTH } from "../../src/combinators/pack_index.ts";
 import { openPacked } from "../../src/combinators/packed.ts";
 import { BrokenPromiseError } from "../contract/case.ts";
@@ -11,35 +12,9 @@ import { testContract } from "../contract/run.ts";
 import { sameBytes } from "../bytes/_same_bytes.ts";
 import { INDEXES, keysOf, openPacks, packsTest } from "./_packs.ts";
 
-/** Cases that replace a value: the difference excludes them. Each is seen to fail, so none is left out for nothing. */
-const REPLACING = [
-  "a value that is a view into a larger buffer is stored without its surroundings",
-  "a range gives those bytes, its end clamped",
-  "bytes passed may be reused once the call has returned its promise",
-  "bytes a caller got stay as they are",
-  "a put replaces a shorter or a longer value",
-  "update() creates, changes, removes and leaves a value, and resolves to what stands",
-  "what change() throws is thrown, and nothing changes",
-  "updates at once all count",
-  "updates of long values at once all count",
-  "a put or delete next to updates of its key is not lost",
-];
-
-/** Cases with keys over the 488 characters that a packed store takes. */
-const LONG_KEYS = [
-  "any two different keys name different values",
-  "list() gives the keys that begin with the prefix, in byte order",
-];
-
-/** It replaces values too, and in memory its readers leave no turn to the timer that ends a pack. */
-const NEVER_ENDS = "a reader sees the old value, the new one or none, never a part";
-
 for (const [kind, makeIndex] of Object.entries(INDEXES)) {
   const make = async () => (await openPacks(makeIndex)).store;
-  const kept = byteStoreContract.filter(({ name }) =>
-    ![...REPLACING, ...LONG_KEYS, NEVER_ENDS].includes(name)
-  );
-  testContract(`packed with ${kind}`, kept, make);
+  testContract(`packed with ${kind}`, packedContract, make);
   for (const name of [...REPLACING, ...LONG_KEYS]) {
     Deno.test(`packed with ${kind} differs, so not: ${name}`, async () => {
       const excluded = byteStoreContract.find((other) => other.name === name);

@@ -22,6 +22,12 @@ async function keysOf(index: PackIndex, prefix: string): Promise<string[]> {
   return await Array.fromAsync(index.list(prefix));
 }
 
+/** What the index says of its packs, by their names: those in which something is found or was forgotten. */
+async function usesOf(index: PackIndex): Promise<string[]> {
+  const uses = (await Array.fromAsync(index.packs())).filter(({ values, dead }) => values > 0 || dead > 0);
+  return uses.map(({ pack, values, live, dead }) => `${pack}: ${values} of ${live}, dead ${dead}`).sort();
+}
+
 /** Every promise of a PackIndex. */
 export const packIndexContract: readonly ContractCase<PackIndex>[] = [
   promiseOf("a new index is not complete, until that is noted", async (index) => {
@@ -103,6 +109,81 @@ export const packIndexContract: readonly ContractCase<PackIndex>[] = [
       ensureSame((await index.deletedFrom(PACK)).includes("b"), true, "what is forgotten still");
     },
   ),
+
+  promiseOf("a value that is added again with its own pack is not forgotten any more", async (index) => {
+    const entries = [entry("a", 0, 5), entry("b", 5, 7)];
+    await index.add(PACK, false, entries);
+    await index.delete("a");
+    await index.delete("b");
+    await index.add(PACK, false, entries);
+    ensureSame(await placeOf(index, "a"), `${PACK} large 0+5`, "a value added again");
+    ensureSame([...await index.deletedFrom(PACK)], [], "what is forgotten");
+    ensureSame(await usesOf(index), [`${PACK}: 2 of 12, dead 0`], "packs");
+  }),
+
+  promiseOf("it tells of every pack how much is found in it, and how much was forgotten", async (index) => {
+    ensureSame(await usesOf(index), [], "packs of a new index");
+    const many = Array.from({ length: 2500 }, (_, i) => entry(`k${i}`, i, 3));
+    await index.add(PACK, false, [...many, entry("empty", 0, 0)]);
+    await index.add(OTHER, true, [entry("a", 0, 10), entry("b", 10, 20)]);
+    ensureSame(
+      await usesOf(index),
+      [`${PACK}: 2501 of 7500, dead 0`, `${OTHER}: 2 of 30, dead 0`],
+      "at first",
+    );
+    for (let i = 0; i < 1200; i++) await index.delete(`k${i}`);
+    await index.delete("a");
+    await index.delete("a");
+    ensureSame(
+      await usesOf(index),
+      [`${PACK}: 1301 of 3900, dead 3600`, `${OTHER}: 1 of 20, dead 10`],
+      "after some were forgotten",
+    );
+    await index.delete("b");
+    ensureSame((await usesOf(index))[1], `${OTHER}: 0 of 0, dead 30`, "a pack without values");
+  }),
+
+  promiseOf("values move to a new pack, but those that are not where they were taken from", async (index) => {
+    await index.add(PACK, false, ["a", "b", "c"].map((key, i) => entry(key, i, 2)));
+    await index.add(OTHER, true, [entry("d", 7, 2), entry("e", 9, 2)]);
+    await index.delete("b");
+    await index.delete("e");
+    await index.add("pack/third", false, [entry("e", 1, 2)]);
+    await index.move("pack/new", true, [
+      { ...entry("a", 10, 2), from: PACK },
+      { ...entry("b", 12, 2), from: PACK },
+      { ...entry("d", 14, 2), from: OTHER },
+      { ...entry("e", 16, 2), from: OTHER },
+      { ...entry("c", 18, 2), from: OTHER },
+    ]);
+    ensureSame(await placeOf(index, "a"), "pack/new small 10+2", "a value that moved");
+    ensureSame(await placeOf(index, "d"), "pack/new small 14+2", "one of another pack");
+    ensureSame(await placeOf(index, "b"), "nowhere", "one that was forgotten");
+    ensureSame(await placeOf(index, "e"), "pack/third large 1+2", "one that is elsewhere");
+    ensureSame(await placeOf(index, "c"), `${PACK} large 2+2`, "one that was not taken from there");
+    ensureSame(await keysOf(index, ""), ["a", "c", "d", "e"], "keys");
+    const use = (await Array.fromAsync(index.packs())).find(({ pack }) => pack === "pack/new");
+    ensureSame([use?.values, use?.live, use?.small], [2, 4, true], "the new pack");
+    ensureSame([...await index.deletedFrom("pack/new")].includes("a"), false, "what is forgotten of it");
+    await index.delete("a");
+    ensureSame([...await index.deletedFrom("pack/new")].includes("a"), true, "what is forgotten of it then");
+  }),
+
+  promiseOf("a pack that was removed is not spoken of, and may be added again", async (index) => {
+    await index.removePack(OTHER);
+    await index.add(PACK, false, [entry("a", 0, 5), entry("b", 5, 5)]);
+    await index.add(OTHER, true, [entry("c", 0, 5)]);
+    for (const key of ["a", "b"]) await index.delete(key);
+    await index.removePack(PACK);
+    ensureSame([...await index.deletedFrom(PACK)], [], "what is forgotten of it");
+    ensureSame(await index.hasPack(PACK), false, "hasPack");
+    ensureSame(await usesOf(index), [`${OTHER}: 1 of 5, dead 0`], "packs");
+    await index.add("pack/third", true, [entry("x", 0, 1)]);
+    await index.add(PACK, false, [entry("a", 0, 5)]);
+    ensureSame(await placeOf(index, "a"), `${PACK} large 0+5`, "a value of a pack added again");
+    ensureSame(await placeOf(index, "x"), "pack/third small 0+1", "a value of another");
+    ensureSame(await placeOf(index, "c"), `${OTHER} small 0+5`, "a value of the one that stayed");
+  }),
 
   promiseOf("any key may stand in it, the longest too", async (index) => {
     const longest = "k".repeat(MAX_PACKED_KEY_LENGTH);

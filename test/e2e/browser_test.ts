@@ -1,16 +1,12 @@
 /** A page in Chromium against a store on another origin: calls, uploads, and refusals that arrive with their reason. */
 import assert from "node:assert/strict";
-import { fileURLToPath } from "node:url";
-import { chromium, type Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { fromHex } from "../../src/bytes/hex.ts";
-import { testNeeding, tool } from "../needs.ts";
+import { bundle, chromiumInstalled, launchChromium, servePage } from "../browser/_chromium.ts";
+import { testNeeding } from "../needs.ts";
 import type { Deed } from "./browser_page.ts";
 import { Listening } from "../server/_wire.ts";
 import { Site } from "../server/_site.ts";
-
-const EXECUTABLE = "/usr/bin/chromium";
-const FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking " +
-  "--disable-component-update --disable-sync";
 
 // Vectors of the castore fixtures: bytes 0 to 254, 4096 times, are two chunks.
 const LENGTH = 255 * 4096;
@@ -19,16 +15,6 @@ const DIGEST_TEXT = "blake3-qCxRVKegwmLG/bkpoxdYVkb4+8+AMm0Ke4dH7a8tmdI=";
 const DIGEST_URL = "qCxRVKegwmLG_bkpoxdYVkb4-8-AMm0Ke4dH7a8tmdI";
 const CHUNKS = [524_288, 520_192];
 const LINUX = fromHex("28e337fc81c4c7b61f227027949a4012561ecead12c67f5f473ef1b8297035f0");
-
-/** The page's script in one file. */
-async function bundle(): Promise<string> {
-  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["bundle", "--platform=browser", "--quiet", "browser_page.ts"],
-    cwd: fileURLToPath(new URL(".", import.meta.url)),
-  }).output();
-  assert.ok(success, new TextDecoder().decode(stderr));
-  return new TextDecoder().decode(stdout);
-}
 
 /** A page of an origin of its own, and a store beside it. */
 class World implements AsyncDisposable {
@@ -41,7 +27,7 @@ class World implements AsyncDisposable {
 
   static async open(): Promise<World> {
     await using resources = new AsyncDisposableStack();
-    const pages = servePage(await bundle());
+    const pages = servePage(await bundle(new URL("browser_page.ts", import.meta.url)));
     resources.defer(() => pages.shutdown());
     const site = resources.use(
       await Site.open("memory:", {
@@ -50,7 +36,7 @@ class World implements AsyncDisposable {
       }),
     );
     const { url } = resources.use(new Listening(site));
-    const browser = await chromium.launch({ executablePath: EXECUTABLE, args: FLAGS.split(" ") });
+    const browser = await launchChromium();
     resources.defer(() => browser.close()); // first of all: it holds connections to both
     const page = await browser.newPage();
     page.on("pageerror", (error) => console.error("in the page:", error));
@@ -69,17 +55,7 @@ class World implements AsyncDisposable {
   }
 }
 
-function servePage(script: string): Deno.HttpServer<Deno.NetAddr> {
-  const html = '<!doctype html><meta charset="utf-8"><script type="module" src="page.js"></script>';
-  return Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {
-    const [body, type] = request.url.endsWith(".js")
-      ? [script, "text/javascript"]
-      : [html, "text/html; charset=utf-8"];
-    return new Response(body, { headers: { "content-type": type } });
-  });
-}
-
-testNeeding(tool("chromium", "chromium"))({
+testNeeding(chromiumInstalled)({
   name: "a page of another origin uploads, reads and calls",
   sanitizeOps: false, // the browser is a process with pipes of its own
   sanitizeResources: false,

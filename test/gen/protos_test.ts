@@ -95,13 +95,20 @@ UploadedNar: snix.castore.v1.Entry root=1
 UploadedNar: uint64 nar_size=2
 UploadedNar: repeated string found_hash_parts=3
 UploadedNar: bool found_overflowed=4
+UploadedNar: int64 received_at_ms=5
 UploadedFile: bytes nar_sha256=1
 UploadedFile: string compression=2
 UploadedFile: uint64 file_size=3
+UploadedFile: int64 received_at_ms=4
 SideFile: bytes digest=1
 SideFile: uint64 size=2
 SideFile: string content_type=3
-SideFile: string content_encoding=4`;
+SideFile: string content_encoding=4
+Pin: string hash_part=1
+Pin: int64 pinned_at_ms=2
+Collection: uint64 sequence=1
+Collection: string owner=2
+Collection: int64 seen_at_ms=3`;
 
 /** One line a field, enum value and method of a file. Type names are whole, the names of owners without the package. */
 function describe(file: DescFile): string[] {

@@ -249,7 +249,7 @@ siteTest("pages of other origins that may write read and write contents, after a
     assert.equal(answer.headers.get("access-control-allow-origin"), "*");
     assert.equal(answer.headers.get("access-control-allow-credentials"), null);
     const methods = answer.headers.get("access-control-allow-methods")!.split(",").map((name) => name.trim());
-    assert.deepEqual(methods.sort(), ["GET", "HEAD", "PUT"]);
+    assert.deepEqual(methods.sort(), ["GET", "HEAD", "POST", "PUT"]);
     const headers = answer.headers.get("access-control-allow-headers")!.toLowerCase();
     for (const name of ["content-type", "range", "if-none-match"]) assert.ok(headers.includes(name), headers);
   }

@@ -60,8 +60,8 @@ test("receiving: a plain NAR is recorded by its file and by its hash", async () 
     const nar = vector("complicated.nar");
     const store = openReceiver();
     const name = nameOf(nar);
-    const file = await receiveNar(name, reusing(nar, () => length), store.options);
-    assert.deepEqual(file, { narSha256: sha256(nar), compression: "none", fileSize: 840 });
+    const file = await receiveNar(name, reusing(nar, () => length), { ...store.options, now: () => 12345 });
+    assert.deepEqual(file, { narSha256: sha256(nar), compression: "none", fileSize: 840, receivedAt: 12345 });
     assert.deepEqual(await receivedFile(store.names, name.text), file);
     const received = await receivedNar(store.names, sha256(nar));
     assert.equal(received?.narSize, 840);
@@ -83,8 +83,10 @@ Deno.test("receiving: a compressed NAR, told by its bytes and not by its name", 
   for (const suffix of ["", ".xz"]) {
     const store = openReceiver();
     const name = nameOf(zipped, suffix);
-    const file = await receiveNar(name, reusing(zipped, () => 5000), store.options);
-    assert.deepEqual(file, { narSha256: sha256(nar), compression: "gzip", fileSize: zipped.length });
+    const options = { ...store.options, now: () => 12345 };
+    const file = await receiveNar(name, reusing(zipped, () => 5000), options);
+    const fileSize = zipped.length;
+    assert.deepEqual(file, { narSha256: sha256(nar), compression: "gzip", fileSize, receivedAt: 12345 });
     const received = await receivedNar(store.names, sha256(nar));
     assert.deepEqual(received?.foundHashParts, ["00bgd045z0d4icpbc2yyz4gx48ak44la"]);
     sameBytes(await render(store, received.root), nar);

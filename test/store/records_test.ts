@@ -98,9 +98,10 @@ Deno.test("uploaded NAR: survives, and what cannot be one is refused", () => {
       narSize: 136,
       foundHashParts: ["00bgd045z0d4icpbc2yyz4gx48ak44la"],
       foundOverflowed: true,
+      receivedAt: 1_700_000_000_000,
     };
     assert.deepEqual(decodeUploadedNar(encodeUploadedNar(nar)), nar);
-    const none = { root, narSize: 0, foundHashParts: [], foundOverflowed: false };
+    const none = { root, narSize: 0, foundHashParts: [], foundOverflowed: false, receivedAt: 0 };
     assert.deepEqual(decodeUploadedNar(encodeUploadedNar(none)), none);
   }
   const uploaded = (init: MessageInitShape<typeof UploadedNarSchema>) =>
@@ -114,7 +115,7 @@ Deno.test("uploaded NAR: survives, and what cannot be one is refused", () => {
 });
 
 Deno.test("uploaded file: survives, and what cannot be one is refused", () => {
-  const file: UploadedFile = { narSha256: ZERO_32, compression: "xz", fileSize: 76 };
+  const file: UploadedFile = { narSha256: ZERO_32, compression: "xz", fileSize: 76, receivedAt: 5 };
   assert.deepEqual(decodeUploadedFile(encodeUploadedFile(file)), file);
   const uploaded = (init: MessageInitShape<typeof UploadedFileSchema>) =>
     toBinary(UploadedFileSchema, create(UploadedFileSchema, init)) as Bytes;

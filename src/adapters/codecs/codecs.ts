@@ -7,16 +7,14 @@ import type { Transform } from "node:stream";
 import { setImmediate } from "node:timers/promises";
 import * as zlib from "node:zlib";
 import { type Bytes, concat } from "../../bytes/bytes.ts";
-import { type ByteSource, iterate } from "../../bytes/streams.ts";
 import { FormatError } from "../../errors.ts";
 import type { Codec, CompressionName } from "../../store/codec.ts";
 import { decompressBzip2 } from "./bzip2.ts";
+import { codecOver, type Conversion } from "./codec_set.ts";
 import { writeStoredXz } from "./stored_xz.ts";
 import { openXz } from "./xz.ts";
 import { CHUNK_SIZE, runZlib } from "./zlib_stream.ts";
 import { splitFrames } from "./zstd_frames.ts";
-
-type Conversion = (input: AsyncGenerator<Bytes>) => AsyncGenerator<Bytes>;
 
 const { BROTLI_PARAM_QUALITY, BROTLI_PARAM_SIZE_HINT, ZSTD_c_compressionLevel, ZSTD_d_windowLogMax } =
   zlib.constants;
@@ -25,9 +23,6 @@ const WINDOW_LOG_MAX = 27; // 128 MiB
 
 /** Smaller pieces are joined before they are compressed: `node:zlib` takes as long for a tiny one as for these. */
 const JOINED_LENGTH = 64 * 1024;
-
-/** How long a conversion may keep the event loop to itself, in milliseconds. Deno's `node:zlib` works on it too. */
-const TURN = 20;
 
 /** The codecs. `xz` is loaded when it is first wanted. */
 export function openCodecs(): Codec {
@@ -57,28 +52,7 @@ export function openCodecs(): Codec {
       return compressWith(zlib.createBrotliCompress({ chunkSize: CHUNK_SIZE, params }), input);
     }],
   ]);
-  return {
-    decompresses: new Set(decompressors.keys()),
-    compresses: new Set(compressors.keys()),
-    decompress: (name, source) => convert("decompress", decompressors.get(name), name, source),
-    compress: (name, source) => convert("compress", compressors.get(name), name, source),
-  };
-}
-
-function convert(verb: string, conversion: Conversion | undefined, name: string, source: ByteSource) {
-  if (!conversion) throw new TypeError(`Cannot ${verb} ${name}: this codec does not know it`);
-  return takeTurns(conversion(iterate(source)));
-}
-
-/** Cuts pieces that are too long, and lets the event loop turn: a source in memory would never let it. */
-async function* takeTurns(pieces: AsyncGenerator<Bytes>): AsyncGenerator<Bytes, void, void> {
-  let turnEnds = performance.now() + TURN;
-  for await (const piece of pieces) {
-    for (let at = 0; at < piece.length; at += CHUNK_SIZE) yield piece.subarray(at, at + CHUNK_SIZE);
-    if (performance.now() < turnEnds) continue;
-    await setImmediate();
-    turnEnds = performance.now() + TURN;
-  }
+  return codecOver(decompressors, compressors, setImmediate);
 }
 
 async function* joinSmall(pieces: AsyncGenerator<Bytes>): AsyncGenerator<Bytes, void, void> {

@@ -22,11 +22,28 @@ import { MAX_HISTORY } from "../../store/codec.ts";
  * one is cut off, and `LimitError` for a window that is too large, before the piece with that header is delivered.
  */
 export async function* splitFrames(source: AsyncGenerator<Bytes>): AsyncGenerator<Bytes, void, void> {
+  for await (const { bytes } of readFrames(source)) yield bytes;
+}
+
+/** A part of a frame. */
+export interface FramePart {
+  readonly bytes: Bytes;
+  /** Whether the frame ends with it. */
+  readonly last: boolean;
+  /** Whether the frame is one to be skipped. */
+  readonly skippable: boolean;
+  /** Whether the frame's last four bytes are a checksum. */
+  readonly hasChecksum: boolean;
+}
+
+/** The same, with what is known of the frame each piece is of. */
+export async function* readFrames(source: AsyncGenerator<Bytes>): AsyncGenerator<FramePart, void, void> {
   const scanner = new FrameScanner();
   for await (const piece of source) {
     for (let at = 0; at < piece.length;) {
       const end = scanner.scan(piece, at);
-      yield piece.subarray(at, end);
+      const { complete, skippable, hasChecksum } = scanner;
+      yield { bytes: piece.subarray(at, end), last: complete, skippable, hasChecksum };
       at = end;
     }
   }
@@ -38,6 +55,8 @@ type Part = "magic" | "descriptor" | "header" | "skippable" | "block";
 class FrameScanner {
   /** Whether the last byte scanned was the last one of a frame. */
   complete = false;
+  /** Of the frame that was scanned last. */
+  skippable = false;
   #part: Part = "magic";
   /** The part being gathered, at most the header's 14 bytes, of which `#have` are there and `#want` are needed. */
   #bytes = new Uint8Array(14);
@@ -48,6 +67,11 @@ class FrameScanner {
   /** Whether the frame ends with what is passed over. */
   #last = false;
   #checksumLength = 0;
+
+  /** Whether the frame scanned last has a checksum at its end. */
+  get hasChecksum(): boolean {
+    return !this.skippable && this.#checksumLength > 0;
+  }
 
   /** Scans from `at` to the end of the frame or of the piece, and returns where that is. */
   scan(piece: Bytes, at: number): number {
@@ -85,8 +109,9 @@ class FrameScanner {
     switch (this.#part) {
       case "magic": {
         const magic = littleEndian(bytes, 0, 4);
+        this.skippable = magic - magic % 16 === 0x184d2a50;
         if (magic === 0xfd2fb528) this.#begin("descriptor", 1);
-        else if (magic - magic % 16 === 0x184d2a50) this.#begin("skippable", 4);
+        else if (this.skippable) this.#begin("skippable", 4);
         else throw new FormatError("zstd", "Cannot decompress zstd: no frame where one should begin");
         return;
       }

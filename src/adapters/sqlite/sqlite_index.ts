@@ -8,7 +8,13 @@
  */
 import { Lru } from "../../bytes/lru.ts";
 import { StoreFullError } from "../../errors.ts";
-import type { PackEntry, PackIndex, PackLocation } from "../../combinators/pack_index.ts";
+import type {
+  MovedEntry,
+  PackEntry,
+  PackIndex,
+  PackLocation,
+  PackUse,
+} from "../../combinators/pack_index.ts";
 
 /** What is used of `node:sqlite`'s `DatabaseSync`. */
 export interface SqliteDatabase {
@@ -20,7 +26,7 @@ export interface SqliteDatabase {
 interface SqliteStatement {
   get(...values: (string | number)[]): unknown;
   all(...values: (string | number)[]): unknown[];
-  run(...values: (string | number)[]): unknown;
+  run(...values: (string | number)[]): { readonly changes: number | bigint };
 }
 
 interface PackRow {
@@ -44,7 +50,9 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS value (
     key TEXT PRIMARY KEY, pack INTEGER NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL
   ) WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS deleted (pack INTEGER NOT NULL, key TEXT NOT NULL, PRIMARY KEY (pack, key)) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS deleted (
+    pack INTEGER NOT NULL, key TEXT NOT NULL, length INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (pack, key)
+  ) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS complete (yes INTEGER PRIMARY KEY);
 `;
 
@@ -65,12 +73,18 @@ class SqliteIndex implements PackIndex {
   #pack: SqliteStatement;
   #insertPack: SqliteStatement;
   #packById: SqliteStatement;
+  #move: SqliteStatement;
+  #noteDead: SqliteStatement;
+  #noteLive: SqliteStatement;
+  #values: SqliteStatement;
+  #deadBytes: SqliteStatement;
   /** Names of packs by their row: a row in memory for each pack that was asked for. */
   #packs = new Lru<number, PackRow>(PACK_NAMES_KEPT);
 
   constructor(database: SqliteDatabase) {
     this.#database = database;
     database.exec(SCHEMA);
+    addLengths(database);
     this.complete = database.prepare("SELECT yes FROM complete").get() !== undefined;
     this.#durably("DELETE FROM complete");
     this.#get = database.prepare("SELECT pack, offset, length FROM value WHERE key = ?");
@@ -78,7 +92,16 @@ class SqliteIndex implements PackIndex {
     this.#insert = database.prepare("INSERT INTO value VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING");
     this.#delete = database.prepare("DELETE FROM value WHERE key = ?");
     this.#noteDeleted = database.prepare(
-      "INSERT INTO deleted SELECT pack, key FROM value WHERE key = ? ON CONFLICT DO NOTHING",
+      "INSERT INTO deleted (pack, key, length) SELECT pack, key, length FROM value WHERE key = ? ON CONFLICT DO NOTHING",
+    );
+    this.#move = database.prepare("UPDATE value SET pack = ?, offset = ? WHERE key = ? AND pack = ?");
+    this.#noteDead = database.prepare(
+      "INSERT INTO deleted (pack, key, length) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+    );
+    this.#noteLive = database.prepare("DELETE FROM deleted WHERE pack = ? AND key = ?");
+    this.#values = database.prepare("SELECT key, pack, length FROM value WHERE key > ? ORDER BY key LIMIT ?");
+    this.#deadBytes = database.prepare(
+      "SELECT pack, SUM(length) AS dead FROM deleted WHERE pack > ? GROUP BY pack ORDER BY pack LIMIT ?",
     );
     this.#deleted = database.prepare(
       "SELECT key FROM deleted JOIN pack ON pack.id = deleted.pack WHERE pack.name = ?",
@@ -107,9 +130,69 @@ class SqliteIndex implements PackIndex {
 
   add(pack: string, small: boolean, entries: readonly PackEntry[]): Promise<void> {
     return this.#write(() => {
-      this.#insertPack.run(pack, small ? 1 : 0);
-      const { id } = this.#pack.get(pack) as { id: number };
-      for (const { key, offset, length } of entries) this.#insert.run(key, id, offset, length);
+      const { id, isNew } = this.#rowOf(pack, small);
+      for (const { key, offset, length } of entries) {
+        const { changes } = this.#insert.run(key, id, offset, length);
+        if (!isNew && changes) this.#noteLive.run(id, key);
+      }
+    });
+  }
+
+  move(pack: string, small: boolean, entries: readonly MovedEntry[]): Promise<void> {
+    return this.#write(() => {
+      const { id } = this.#rowOf(pack, small);
+      const sources = new Map<string, number>();
+      for (const { key, offset, length, from } of entries) {
+        let source = sources.get(from);
+        if (source === undefined) {
+          source = (this.#pack.get(from) as { id: number } | undefined)?.id ?? -1;
+          sources.set(from, source);
+        }
+        const { changes } = this.#move.run(id, offset, key, source);
+        if (changes) this.#noteLive.run(id, key);
+        else if (this.get(key)?.pack !== pack) this.#noteDead.run(id, key, length);
+      }
+    });
+  }
+
+  async *packs(): AsyncGenerator<PackUse, void, void> {
+    const uses = new Map<number, { values: number; live: number; dead: number }>();
+    const useOf = (pack: number) => {
+      const use = uses.get(pack) ?? { values: 0, live: 0, dead: 0 };
+      uses.set(pack, use);
+      return use;
+    };
+    for (let from = "";;) {
+      const rows = this.#values.all(from, PAGE) as { key: string; pack: number; length: number }[];
+      for (const { pack, length } of rows) {
+        const use = useOf(pack);
+        use.values++;
+        use.live += length;
+      }
+      if (rows.length < PAGE) break;
+      from = rows[rows.length - 1].key;
+      await turn();
+    }
+    for (let from = 0;;) {
+      const rows = this.#deadBytes.all(from, PAGE) as { pack: number; dead: number }[];
+      for (const { pack, dead } of rows) useOf(pack).dead = dead;
+      if (rows.length < PAGE) break;
+      from = rows[rows.length - 1].pack;
+      await turn();
+    }
+    for (const [id, use] of uses) {
+      const row = this.#packById.get(id) as PackRow | undefined;
+      if (row) yield { pack: row.name, small: row.small === 1, ...use };
+    }
+  }
+
+  removePack(pack: string): Promise<void> {
+    return this.#write(() => {
+      const row = this.#pack.get(pack) as { id: number } | undefined;
+      if (!row) return;
+      this.#packs.delete(row.id); // the number may be given again
+      this.#database.prepare("DELETE FROM deleted WHERE pack = ?").run(row.id);
+      this.#database.prepare("DELETE FROM pack WHERE id = ?").run(row.id);
     });
   }
 
@@ -145,6 +228,11 @@ class SqliteIndex implements PackIndex {
     this.#database.close();
   }
 
+  #rowOf(pack: string, small: boolean): { id: number; isNew: boolean } {
+    const isNew = Number(this.#insertPack.run(pack, small ? 1 : 0).changes) > 0;
+    return { id: (this.#pack.get(pack) as { id: number }).id, isNew };
+  }
+
   /** A change that is on the disk, with all before it, when this returns. */
   #durably(sql: string): void {
     this.#database.exec(`PRAGMA synchronous = FULL; ${sql}; PRAGMA synchronous = NORMAL`);
@@ -171,6 +259,20 @@ class SqliteIndex implements PackIndex {
         : error;
     }
   }
+}
+
+/** Indexes made before lengths of forgotten values were noted have no column for them. */
+function addLengths(database: SqliteDatabase): void {
+  const columns = database.prepare("SELECT name FROM pragma_table_info('deleted')").all() as {
+    name: string;
+  }[];
+  if (columns.some(({ name }) => name === "length")) return;
+  database.exec("ALTER TABLE deleted ADD COLUMN length INTEGER NOT NULL DEFAULT 0");
+}
+
+/** Lets others run: SQLite is synchronous. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
 }
 
 /** SQLITE_FULL, or an I/O error below it for want of room. */

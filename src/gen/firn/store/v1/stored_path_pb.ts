@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file firn/store/v1/stored_path.proto.
  */
 export const file_firn_store_v1_stored_path: GenFile = /*@__PURE__*/
-  fileDesc("Ch9maXJuL3N0b3JlL3YxL3N0b3JlZF9wYXRoLnByb3RvEg1maXJuLnN0b3JlLnYxImsKClN0b3JlZFBhdGgSJQoEaW5mbxgBIAEoCzIXLnNuaXguc3RvcmUudjEuUGF0aEluZm8SHAoUdW5jbGFpbWVkX3JlZmVyZW5jZXMYAiADKAkSGAoQcmVnaXN0ZXJlZF9hdF9tcxgDIAEoAyJ5CgtVcGxvYWRlZE5hchIkCgRyb290GAEgASgLMhYuc25peC5jYXN0b3JlLnYxLkVudHJ5EhAKCG5hcl9zaXplGAIgASgEEhgKEGZvdW5kX2hhc2hfcGFydHMYAyADKAkSGAoQZm91bmRfb3ZlcmZsb3dlZBgEIAEoCCJKCgxVcGxvYWRlZEZpbGUSEgoKbmFyX3NoYTI1NhgBIAEoDBITCgtjb21wcmVzc2lvbhgCIAEoCRIRCglmaWxlX3NpemUYAyABKAQiWAoIU2lkZUZpbGUSDgoGZGlnZXN0GAEgASgMEgwKBHNpemUYAiABKAQSFAoMY29udGVudF90eXBlGAMgASgJEhgKEGNvbnRlbnRfZW5jb2RpbmcYBCABKAliBnByb3RvMw", [file_snix_castore_v1_castore, file_snix_store_v1_pathinfo]);
+  fileDesc("Ch9maXJuL3N0b3JlL3YxL3N0b3JlZF9wYXRoLnByb3RvEg1maXJuLnN0b3JlLnYxImsKClN0b3JlZFBhdGgSJQoEaW5mbxgBIAEoCzIXLnNuaXguc3RvcmUudjEuUGF0aEluZm8SHAoUdW5jbGFpbWVkX3JlZmVyZW5jZXMYAiADKAkSGAoQcmVnaXN0ZXJlZF9hdF9tcxgDIAEoAyKRAQoLVXBsb2FkZWROYXISJAoEcm9vdBgBIAEoCzIWLnNuaXguY2FzdG9yZS52MS5FbnRyeRIQCghuYXJfc2l6ZRgCIAEoBBIYChBmb3VuZF9oYXNoX3BhcnRzGAMgAygJEhgKEGZvdW5kX292ZXJmbG93ZWQYBCABKAgSFgoOcmVjZWl2ZWRfYXRfbXMYBSABKAMiYgoMVXBsb2FkZWRGaWxlEhIKCm5hcl9zaGEyNTYYASABKAwSEwoLY29tcHJlc3Npb24YAiABKAkSEQoJZmlsZV9zaXplGAMgASgEEhYKDnJlY2VpdmVkX2F0X21zGAQgASgDIlgKCFNpZGVGaWxlEg4KBmRpZ2VzdBgBIAEoDBIMCgRzaXplGAIgASgEEhQKDGNvbnRlbnRfdHlwZRgDIAEoCRIYChBjb250ZW50X2VuY29kaW5nGAQgASgJIi4KA1BpbhIRCgloYXNoX3BhcnQYASABKAkSFAoMcGlubmVkX2F0X21zGAIgASgDIkEKCkNvbGxlY3Rpb24SEAoIc2VxdWVuY2UYASABKAQSDQoFb3duZXIYAiABKAkSEgoKc2Vlbl9hdF9tcxgDIAEoA2IGcHJvdG8z", [file_snix_castore_v1_castore, file_snix_store_v1_pathinfo]);
 
 /**
  * Key `path/<hash part>`: a published store path.
@@ -84,6 +84,13 @@ export type UploadedNar = Message<"firn.store.v1.UploadedNar"> & {
    * @generated from field: bool found_overflowed = 4;
    */
   foundOverflowed: boolean;
+
+  /**
+   * When it was taken in last, in milliseconds since 1970; 0 if not known.
+   *
+   * @generated from field: int64 received_at_ms = 5;
+   */
+  receivedAtMs: bigint;
 };
 
 /**
@@ -119,6 +126,13 @@ export type UploadedFile = Message<"firn.store.v1.UploadedFile"> & {
    * @generated from field: uint64 file_size = 3;
    */
   fileSize: bigint;
+
+  /**
+   * When it was taken in last, in milliseconds since 1970; 0 if not known.
+   *
+   * @generated from field: int64 received_at_ms = 4;
+   */
+  receivedAtMs: bigint;
 };
 
 /**
@@ -169,4 +183,67 @@ export type SideFile = Message<"firn.store.v1.SideFile"> & {
  */
 export const SideFileSchema: GenMessage<SideFile> = /*@__PURE__*/
   messageDesc(file_firn_store_v1_stored_path, 3);
+
+/**
+ * Key `root/<name>`: a pin.
+ *
+ * @generated from message firn.store.v1.Pin
+ */
+export type Pin = Message<"firn.store.v1.Pin"> & {
+  /**
+   * Of the store path that is kept, with all it refers to.
+   *
+   * @generated from field: string hash_part = 1;
+   */
+  hashPart: string;
+
+  /**
+   * When it was pinned, in milliseconds since 1970.
+   *
+   * @generated from field: int64 pinned_at_ms = 2;
+   */
+  pinnedAtMs: bigint;
+};
+
+/**
+ * Describes the message firn.store.v1.Pin.
+ * Use `create(PinSchema)` to create a new message.
+ */
+export const PinSchema: GenMessage<Pin> = /*@__PURE__*/
+  messageDesc(file_firn_store_v1_stored_path, 4);
+
+/**
+ * Key `collection`: garbage collection, for all who have the store open.
+ *
+ * @generated from message firn.store.v1.Collection
+ */
+export type Collection = Message<"firn.store.v1.Collection"> & {
+  /**
+   * Grows whenever deleting begins and whenever it ends: odd while things are being deleted.
+   *
+   * @generated from field: uint64 sequence = 1;
+   */
+  sequence: bigint;
+
+  /**
+   * Who collects; empty when nobody does.
+   *
+   * @generated from field: string owner = 2;
+   */
+  owner: string;
+
+  /**
+   * When the owner was last seen at work, in milliseconds since 1970.
+   *
+   * @generated from field: int64 seen_at_ms = 3;
+   */
+  seenAtMs: bigint;
+};
+
+/**
+ * Describes the message firn.store.v1.Collection.
+ * Use `create(CollectionSchema)` to create a new message.
+ */
+export const CollectionSchema: GenMessage<Collection> = /*@__PURE__*/
+  messageDesc(file_firn_store_v1_stored_path, 5);
 

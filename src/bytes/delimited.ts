@@ -6,7 +6,7 @@
  *
  * A length has at most five bytes. Messages are not looked into.
  */
-import { type Bytes, concat } from "../bytes/bytes.ts";
+import { type Bytes, concat } from "./bytes.ts";
 import { FormatError, LimitError } from "../errors.ts";
 
 /**

@@ -1,0 +1,54 @@
+/** A ByteStore that fails once its database is gone, also for what would still be answered from memory. */
+import type { Bytes } from "../../bytes/bytes.ts";
+import type { ByteRange, ByteStore } from "../../castore/byte_store.ts";
+import type { Connection } from "./connection.ts";
+
+export class WhileThere implements ByteStore {
+  constructor(readonly connection: Connection, readonly store: ByteStore) {}
+
+  async get(key: string, range?: ByteRange): Promise<Bytes | undefined> {
+    this.#check();
+    return await this.store.get(key, range);
+  }
+
+  atHand(key: string): Bytes | undefined {
+    this.#check();
+    return this.store.atHand?.(key);
+  }
+
+  async has(key: string): Promise<boolean> {
+    this.#check();
+    return await this.store.has(key);
+  }
+
+  put(key: string, value: Bytes): Promise<void> {
+    // Without a turn of its own: a put copies the value before it returns its promise.
+    return this.connection.gone ? Promise.reject(this.connection.gone) : this.store.put(key, value);
+  }
+
+  async delete(key: string): Promise<void> {
+    this.#check();
+    await this.store.delete(key);
+  }
+
+  async *list(prefix: string): AsyncGenerator<string, void, void> {
+    this.#check();
+    yield* this.store.list(prefix);
+  }
+
+  async update(
+    key: string,
+    change: (current: Bytes | undefined) => Bytes | undefined,
+  ): Promise<Bytes | undefined> {
+    this.#check();
+    return await this.store.update(key, change);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.store[Symbol.asyncDispose]();
+  }
+
+  #check(): void {
+    if (this.connection.gone) throw this.connection.gone;
+  }
+}

@@ -1,0 +1,205 @@
+/**
+ * The contents that a firn server keeps, over plain HTTP, many in a request (the routes of `server/bulk.ts` and
+ * `server/content.ts`). Everything that comes is verified by the digest it was asked for with.
+ */
+import { toBase64Url } from "../../bytes/base64.ts";
+import { type Bytes, concat, equals } from "../../bytes/bytes.ts";
+import { readDelimited, writeDelimited } from "../../bytes/delimited.ts";
+import type { ChunkMeta } from "../../castore/blob_service.ts";
+import { type ByteRange, MAX_VALUE_LENGTH } from "../../castore/byte_store.ts";
+import { type Digest, DIGEST_LENGTH, formatDigest } from "../../castore/digest.ts";
+import { type Directory, encodeDirectory } from "../../castore/directory.ts";
+import { DamageError, FormatError, RemoteError } from "../../errors.ts";
+import { blake3 } from "../../hash/blake3.ts";
+import { verifySlice } from "../../hash/bao_slice.ts";
+import { encodePathInfo } from "../../store/messages.ts";
+import type { PathInfo } from "../../store/path_info.ts";
+import { bodyOf, type RemoteOptions, request } from "./request.ts";
+
+/** Digests in one request, at most. */
+const SOME = 1024;
+const MANY = 65_536;
+/** The longest Directory taken: a folder of a million files has some 80 MB. */
+const MAX_DIRECTORY = 512 * 1024 * 1024;
+/** The longest list of chunks: of a blob of some 2 TiB. */
+const MAX_CHUNKS = 256 * 1024 * 1024;
+const META = DIGEST_LENGTH + 4;
+
+/** An answer of `POST /blob/read`: bytes, nothing there, or too long for one answer. */
+export type BlobAnswer = Bytes | "absent" | "long";
+
+/** Asks one server. */
+export class FirnContents {
+  #remote: RemoteOptions;
+
+  constructor(remote: RemoteOptions) {
+    this.#remote = remote;
+  }
+
+  /** Those of the digests under which the server has no blob. */
+  async missingBlobs(digests: readonly Digest[]): Promise<Digest[]> {
+    const missing: Digest[] = [];
+    for (const some of batches(digests, MANY)) {
+      const response = await this.#post("blob/missing", concat(some));
+      const bytes = concat(await all(bodyOf(this.#remote, response)));
+      if (bytes.length % DIGEST_LENGTH !== 0) throw this.#wrong("a list of digests that is cut off");
+      for (let at = 0; at < bytes.length; at += DIGEST_LENGTH) {
+        missing.push(bytes.subarray(at, at + DIGEST_LENGTH));
+      }
+    }
+    return missing;
+  }
+
+  /** Blobs, in order. `DamageError` for bytes that are not what was asked for. */
+  async *readBlobs(digests: readonly Digest[]): AsyncGenerator<BlobAnswer, void, void> {
+    for await (const [answer, digest] of this.#ask("blob/read", digests, MAX_VALUE_LENGTH + 1)) {
+      if (answer.length === 0) yield "absent";
+      else if (answer[0] === 2) yield "long";
+      else yield verified("blob", answer.subarray(1), digest);
+    }
+  }
+
+  /** Directories in their encoding, in order; `undefined` for one that is not there. */
+  async *readDirectories(digests: readonly Digest[]): AsyncGenerator<Bytes | undefined, void, void> {
+    for await (const [answer, digest] of this.#ask("directory/read", digests, MAX_DIRECTORY)) {
+      yield answer.length === 0 ? undefined : verified("directory", answer.subarray(1), digest);
+    }
+  }
+
+  /** A Directory and all below it in their encodings, root first; nothing if it is not there. */
+  async *readClosure(root: Digest): AsyncGenerator<{ digest: Digest; encoded: Bytes }, void, void> {
+    const response = await request(this.#remote, `directory/${toBase64Url(root)}?recursive`, {}, [404]);
+    if (response.status === 404) return void await response.body?.cancel();
+    const messages = readDelimited(bodyOf(this.#remote, response), MAX_DIRECTORY, "Directory");
+    let first = true;
+    for await (const encoded of messages) {
+      const digest = blake3(encoded);
+      if (first && !equals(digest, root)) throw damaged("directory", root);
+      first = false;
+      yield { digest, encoded };
+    }
+  }
+
+  /** Lists of chunks, in order, as the server tells them; `undefined` for a blob that is not there. Not verified. */
+  async chunkLists(digests: readonly Digest[]): Promise<(ChunkMeta[] | undefined)[]> {
+    const lists: (ChunkMeta[] | undefined)[] = [];
+    for await (const [answer] of this.#ask("blob/chunks", digests, MAX_CHUNKS)) {
+      lists.push(answer.length === 0 ? undefined : this.#decodeChunks(answer.subarray(1)));
+    }
+    return lists;
+  }
+
+  /** A part of a blob, proven to be that by the blob's digest alone; `undefined` if it is not there. */
+  async readSlice(digest: Digest, { start, end }: ByteRange): Promise<AsyncIterable<Bytes> | undefined> {
+    const url = `blob/${toBase64Url(digest)}?bao&range=${start}-${end - 1}`;
+    const response = await request(this.#remote, url, {}, [404]);
+    if (response.status !== 404) return verifySlice(digest, { start, end }, bodyOf(this.#remote, response));
+    await response.body?.cancel();
+    return undefined;
+  }
+
+  /** Stores blobs of at most 4 MiB, in one request. */
+  async writeBlobs(blobs: readonly Bytes[]): Promise<void> {
+    async function* each() {
+      for (const blob of blobs) yield await blob;
+    }
+    await drop(await this.#post("blob/write", concat(await all(writeDelimited(each())))));
+  }
+
+  /** Stores the blob that others, which are there, make. */
+  async joinBlob(digest: Digest, chunks: readonly ChunkMeta[]): Promise<void> {
+    if (chunks.length > MANY) {
+      throw new RemoteError(
+        this.#remote.address,
+        `Cannot send blob ${formatDigest(digest)}: it has over ${MANY} chunks; send it by another way`,
+      );
+    }
+    const body = concat(chunks.map((chunk) => chunk.digest));
+    await drop(await request(this.#remote, `blob/${toBase64Url(digest)}?joined`, { method: "PUT", body }));
+  }
+
+  /** Stores Directories, leaves first. */
+  async writeClosure(leavesFirst: readonly Directory[]): Promise<void> {
+    async function* each() {
+      for (const directory of leavesFirst) yield await encodeDirectory(directory);
+    }
+    const body = concat(await all(writeDelimited(each())));
+    await drop(await request(this.#remote, "directory", { method: "PUT", body }));
+  }
+
+  /** Whether the server has published a path. */
+  async hasPath(hashPart: string): Promise<boolean> {
+    const response = await request(this.#remote, `path-info/${hashPart}`, {}, [404]);
+    await response.body?.cancel();
+    return response.status !== 404;
+  }
+
+  /** Publishes a path, whose claims the server recomputes. */
+  async writePathInfo(info: PathInfo): Promise<void> {
+    const body = encodePathInfo(info);
+    await drop(await request(this.#remote, "path-info", { method: "PUT", body }));
+  }
+
+  async #post(path: string, body: Bytes): Promise<Response> {
+    const headers = { "content-type": "application/octet-stream" };
+    return await request(this.#remote, path, { method: "POST", body, headers });
+  }
+
+  /** One answer for each digest. */
+  async *#ask(
+    path: string,
+    digests: readonly Digest[],
+    limit: number,
+  ): AsyncGenerator<[answer: Bytes, digest: Digest], void, void> {
+    for (const some of batches(digests, SOME)) {
+      const response = await this.#post(path, concat(some));
+      let i = 0;
+      for await (const answer of readDelimited(bodyOf(this.#remote, response), limit, "answer")) {
+        if (i === some.length || answer[0] > 2) throw this.#wrong("answers to what was not asked");
+        yield [answer, some[i++]];
+      }
+      if (i < some.length) throw this.#wrong("fewer answers than it was asked for");
+    }
+  }
+
+  #decodeChunks(bytes: Bytes): ChunkMeta[] {
+    if (bytes.length % META !== 0) throw this.#wrong("a list of chunks that is cut off");
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    const chunks: ChunkMeta[] = [];
+    for (let at = 0; at < bytes.length; at += META) {
+      chunks.push({
+        digest: bytes.slice(at, at + DIGEST_LENGTH),
+        size: view.getUint32(at + DIGEST_LENGTH, true),
+      });
+    }
+    return chunks;
+  }
+
+  #wrong(what: string): FormatError {
+    return new FormatError("answer", `Cannot use what ${this.#remote.address} sends: ${what}`);
+  }
+}
+
+function verified(kind: "blob" | "directory", bytes: Bytes, digest: Digest): Bytes {
+  if (!equals(blake3(bytes), digest)) throw damaged(kind, digest);
+  return bytes;
+}
+
+function damaged(kind: string, digest: Digest): DamageError {
+  const name = formatDigest(digest);
+  return new DamageError(kind, name, `Cannot take ${kind} ${name}: the bytes that came are others`);
+}
+
+function* batches<T>(all: readonly T[], length: number): Generator<T[], void, void> {
+  for (let at = 0; at < all.length; at += length) yield all.slice(at, at + length);
+}
+
+async function all(pieces: AsyncIterable<Bytes>): Promise<Bytes[]> {
+  const parts: Bytes[] = [];
+  for await (const piece of pieces) parts.push(piece);
+  return parts;
+}
+
+async function drop(response: Response): Promise<void> {
+  await response.body?.cancel();
+}

@@ -1,0 +1,113 @@
+/**
+ * Whose the stored values are: each belongs to the one path that has it, or is shared. About 60 bytes a value.
+ */
+import type { Digest } from "../castore/digest.ts";
+import { DigestTable } from "../castore/digest_table.ts";
+import type { ContentsVisitor, ValueKind } from "./contents.ts";
+
+/** Of more than one owner. */
+const SHARED = 0xffffffff;
+/** Not found yet, though a Directory refers to it. */
+const UNKNOWN = 0xffffffff;
+
+/** Values of one kind. */
+class Owned {
+  readonly digests = new DigestTable();
+  #owners = new Uint32Array(1024);
+  #lengths = new Uint32Array(1024);
+  bytes = 0;
+
+  ownerOf(digest: Digest): number | undefined {
+    const index = this.digests.indexOf(digest);
+    return index < 0 ? undefined : this.#owners[index];
+  }
+
+  /**
+   * One owner more. Its length, where it is known: only then it counts. Returns the owner it had, if that was one other, and
+   * how much that one has no more.
+   */
+  take(digest: Digest, owner: number, length?: number): { before?: number; lost: number; gained: number } {
+    let index = this.digests.indexOf(digest);
+    if (index < 0) {
+      index = this.digests.size;
+      this.digests.add(digest);
+      this.#grow();
+      this.#owners[index] = owner;
+      this.#lengths[index] = UNKNOWN;
+    }
+    let gained = 0;
+    const before = this.#owners[index];
+    if (length !== undefined && this.#lengths[index] === UNKNOWN) {
+      this.#lengths[index] = length;
+      this.bytes += length;
+      if (before === owner) gained = length;
+    }
+    if (before === owner || before === SHARED) return { lost: 0, gained };
+    this.#owners[index] = SHARED;
+    return { before, lost: this.#lengths[index] === UNKNOWN ? 0 : this.#lengths[index], gained };
+  }
+
+  #grow(): void {
+    if (this.digests.size <= this.#owners.length) return;
+    for (const name of ["owners", "lengths"] as const) {
+      const old = name === "owners" ? this.#owners : this.#lengths;
+      const grown = new Uint32Array(old.length * 2);
+      grown.set(old);
+      if (name === "owners") this.#owners = grown;
+      else this.#lengths = grown;
+    }
+  }
+}
+
+/** Told of all contents, one owner after the other. */
+export class Owners implements ContentsVisitor {
+  /** Who is being walked over. */
+  owner = 0;
+  /** Bytes that are of one owner only. */
+  readonly own: Float64Array;
+  readonly kinds: Record<ValueKind, Owned> = {
+    chunk: new Owned(),
+    blob: new Owned(),
+    outboard: new Owned(),
+    dir: new Owned(),
+  };
+  #broken = new DigestTable();
+
+  /** @param owners how many there are */
+  constructor(owners: number) {
+    this.own = new Float64Array(owners);
+  }
+
+  get size(): number {
+    return Object.values(this.kinds).reduce((sum, { digests }) => sum + digests.size, 0);
+  }
+
+  get brokenCount(): number {
+    return this.#broken.size;
+  }
+
+  enter(kind: "dir" | "file", digest: Digest): boolean {
+    if (kind === "dir") {
+      const owner = this.kinds.dir.ownerOf(digest);
+      if (owner === this.owner || owner === SHARED) return false;
+      this.#take("dir", digest);
+      return true;
+    }
+    const owner = this.kinds.chunk.ownerOf(digest) ?? this.kinds.blob.ownerOf(digest);
+    return owner !== this.owner && owner !== SHARED;
+  }
+
+  value(kind: ValueKind, digest: Digest, length: number): void {
+    this.#take(kind, digest, length);
+  }
+
+  broken(_kind: "dir" | "file", digest: Digest): void {
+    this.#broken.add(digest);
+  }
+
+  #take(kind: ValueKind, digest: Digest, length?: number): void {
+    const { before, lost, gained } = this.kinds[kind].take(digest, this.owner, length);
+    if (before !== undefined) this.own[before] -= lost;
+    this.own[this.owner] += gained;
+  }
+}

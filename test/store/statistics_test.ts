@@ -1,0 +1,107 @@
+/** What a store says it holds, against what is there, and against what a deletion frees. */
+import assert from "node:assert/strict";
+import { measureStore } from "../../src/store/statistics.ts";
+import { HOMES } from "../castore/_homes.ts";
+import { pattern } from "../contract/_byte_store_samples.ts";
+import { testNeeding } from "../needs.ts";
+import { pathOf, Site } from "./_garbage.ts";
+import { numbers, randomTree } from "./_trees.ts";
+
+function statisticsTest(name: string, test: (site: Site) => Promise<void>): void {
+  for (const kind of HOMES) {
+    testNeeding(...kind.needs)(`statistics, ${kind.name}: ${name}`, async () => {
+      await using home = await kind.open();
+      await test(new Site(home));
+    });
+  }
+}
+
+const measure = (site: Site) => measureStore({ names: site.names, bytes: site.guard.unguarded });
+
+/** Bytes of all stored values, by kind. */
+async function stored(site: Site): Promise<Record<string, { values: number; bytes: number }>> {
+  const kinds: Record<string, { values: number; bytes: number }> = {};
+  for (const kind of ["chunk", "blob", "outboard", "dir"]) {
+    const keys = await site.keys(kind + "/");
+    let bytes = 0;
+    for (const key of keys) bytes += (await site.guard.unguarded.get(key))!.length;
+    kinds[kind] = { values: keys.length, bytes };
+  }
+  return kinds;
+}
+
+statisticsTest("an empty store holds nothing", async (site) => {
+  const { paths, narBytes, garbage, contents } = await measure(site);
+  assert.deepEqual([paths, narBytes, garbage], [0, 0, { values: 0, bytes: 0 }]);
+  for (const amount of Object.values(contents)) assert.deepEqual(amount, { values: 0, bytes: 0 });
+});
+
+statisticsTest(
+  "distinct contents are what is stored, and what deletion frees is what a path has alone",
+  async (site) => {
+    const shared = { doc: pattern(900_000, 2), more: { x: pattern(10, 1) } };
+    const wide = Object.fromEntries(
+      Array.from({ length: 20_000 }, (_, i) => [`${i}-`.padEnd(60, "x"), pattern(4, i % 50)]),
+    );
+    await site.add("base", { shared, b: pattern(3000, 3) });
+    await site.add("lib", { shared, l: { m: pattern(1_400_000, 4), n: pattern(0) } }, ["base", "lib"]);
+    await site.add("app", { "!x": pattern(700, 5), again: pattern(700, 5), link: "x" }, ["lib"]);
+    await site.add("twin", { "!x": pattern(700, 5), again: pattern(700, 5), link: "x" });
+    await site.add("wide", wide);
+    await site.addSideFile("log/x.drv", pattern(300_000, 8));
+    const statistics = await measure(site);
+    assert.equal(statistics.paths, 5);
+    assert.deepEqual(statistics.contents, await stored(site));
+    assert.deepEqual(statistics.garbage, { values: 0, bytes: 0 });
+    assert.equal(statistics.broken, 0);
+    const infos = await Array.fromAsync(site.services.pathInfos.list());
+    assert.equal(statistics.narBytes, infos.reduce((sum, { narSize }) => sum + narSize, 0));
+    const each = new Map(
+      (await Array.fromAsync(statistics.eachPath())).map((path) => [path.info.storePath.name, path]),
+    );
+    const size = (name: string) => each.get(name)!.info.narSize;
+    assert.equal(each.get("app")!.closureSize, size("app") + size("lib") + size("base"));
+    assert.equal(each.get("app")!.closurePaths, 3);
+    assert.equal(each.get("twin")!.closureSize, size("twin"));
+    assert.equal(each.get("twin")!.ownBytes, 0);
+    const total = (kinds: Record<string, { bytes: number }>) => {
+      return Object.values(kinds).reduce((sum, { bytes }) => sum + bytes, 0);
+    };
+    for (const name of ["wide", "twin", "app", "lib", "base"]) {
+      const before = total(await stored(site));
+      const own = await Array.fromAsync((await measure(site)).eachPath());
+      const { ownBytes } = own.find(({ info }) => info.storePath.name === name)!;
+      site.pass();
+      await site.collect({ delete: [pathOf(name).hashPart], withReferrers: false });
+      assert.equal(before - total(await stored(site)), ownBytes, name);
+      if (name === "twin") assert.equal(ownBytes, 0);
+      else assert.ok(ownBytes > 0, name);
+    }
+  },
+);
+
+statisticsTest("random paths: distinct, own and garbage bytes add up", async (site) => {
+  const next = numbers(7);
+  for (let i = 0; i < 8; i++) {
+    await site.add(`p${i}`, { a: randomTree(next(4), 300_000), b: randomTree(next(4)) });
+  }
+  const statistics = await measure(site);
+  assert.deepEqual(statistics.contents, await stored(site));
+  const own = await Array.fromAsync(statistics.eachPath());
+  for (const i of [0, 3, 5]) await site.services.pathInfos.delete(pathOf(`p${i}`).hashPart);
+  for await (const key of site.names.list("nar/")) await site.names.delete(key);
+  const { garbage, contents } = await measure(site);
+  const all = await stored(site);
+  for (const kind of ["chunk", "blob", "outboard", "dir"] as const) {
+    assert.ok(contents[kind].bytes <= all[kind].bytes);
+  }
+  const sum = (kinds: Record<string, { bytes: number; values: number }>, of: "bytes" | "values") => {
+    return Object.values(kinds).reduce((sum, amount) => sum + amount[of], 0);
+  };
+  assert.equal(sum(contents, "bytes") + garbage.bytes, sum(all, "bytes"));
+  assert.equal(sum(contents, "values") + garbage.values, sum(all, "values"));
+  const freed = [0, 3, 5].reduce((bytes, i) => {
+    return bytes + own.find(({ info }) => info.storePath.name === `p${i}`)!.ownBytes;
+  }, 0);
+  assert.ok(garbage.bytes >= freed); // together they may have more alone than each by itself
+});

@@ -1,0 +1,1 @@
+var t="firn-theme";function m(){let{theme:e}=document.documentElement.dataset;return e==="light"||e==="dark"?e:"system"}function o(e){e==="system"?delete document.documentElement.dataset.theme:document.documentElement.dataset.theme=e;try{e==="system"?localStorage.removeItem(t):localStorage.setItem(t,e)}catch{}}export{m as a,o as b};

@@ -1,0 +1,41 @@
+/** What a person may choose: whose signatures count, and which caches are asked. */
+import { FormatError } from "../../src/errors.ts";
+import { formatPublicKey, parsePublicKey } from "../../src/nix/signature.ts";
+import type { Settings } from "./engine.ts";
+import type { Records } from "./records.ts";
+import { parseAddress } from "./tab_store.ts";
+
+/** The key of cache.nixos.org, which every Nix trusts unless told otherwise. */
+export const NIXOS_KEY = "cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
+const MOST = 100;
+
+/** The settings that are kept, or those at first. */
+export async function readSettings(records: Records, server: string | undefined): Promise<Settings> {
+  const kept = await records.settings<Partial<Settings>>();
+  return {
+    trustedKeys: kept?.trustedKeys ?? [NIXOS_KEY],
+    caches: kept?.caches ?? [...(server ? [server] : []), "https://cache.nixos.org"],
+  };
+}
+
+/** Changes settings; throws {@link FormatError} for a key or an address that is none, and nothing is changed. */
+export async function changeSettings(
+  changes: Partial<Settings>,
+  records: Records,
+  server: string | undefined,
+): Promise<Settings> {
+  const before = await readSettings(records, server);
+  const settings = {
+    trustedKeys: changes.trustedKeys
+      ? unique(changes.trustedKeys, (text) => formatPublicKey(parsePublicKey(text)))
+      : before.trustedKeys,
+    caches: changes.caches ? unique(changes.caches, parseAddress) : before.caches,
+  };
+  await records.putSettings(settings);
+  return settings;
+}
+
+function unique(texts: readonly string[], read: (text: string) => string): string[] {
+  if (texts.length > MOST) throw new FormatError("settings", `Cannot keep over ${MOST} of these`);
+  return [...new Set(texts.map(read))];
+}

@@ -1,0 +1,75 @@
+/** What people do with store paths, each with its card of progress. */
+import type { Collected, Opened, OpenOptions, Saved, SavedFile, Target } from "../engine/engine.ts";
+import { bytes, count } from "./figures.ts";
+import { targetName } from "./dropped.ts";
+import { go, nameOf, pathHref } from "./route.ts";
+import { engine, type Outcome, run } from "./store.ts";
+
+/** Larger files are written where the person says, as they are made; smaller ones are made in memory. */
+const WORTH_ASKING = 64 * 1024 * 1024;
+
+/** Opens a target, and goes there when it is the only thing. */
+export async function open(target: Target, options: OpenOptions = {}): Promise<Opened | undefined> {
+  const opened = await run(
+    `Open ${targetName(target)}`,
+    (job, report) => engine.open(target, options, job, report),
+    tellOpened,
+  );
+  if (opened?.paths.length && opened.refused.length === 0) go(pathHref(opened.paths[0].path));
+  return opened;
+}
+
+function tellOpened({ paths, refused }: Opened): Outcome {
+  const size = paths.reduce((sum, { narSize }) => sum + narSize, 0);
+  const told = `${count(paths.length, "path")}, ${bytes(size)}`;
+  const href = paths[0] && pathHref(paths[0].path);
+  if (refused.length === 0) return { told, href };
+  const first = `${refused[0].what}: ${refused[0].fault.message}`;
+  return {
+    told: `${told}. Refused: ${first}${refused.length > 1 ? ` (and ${refused.length - 1} more)` : ""}`,
+    href,
+  };
+}
+
+/** Fetches all of a path, and proves it. */
+export function complete(path: string): Promise<unknown> {
+  return run(
+    `Fetch all of ${nameOf(path)}`,
+    (job, report) => engine.complete(path, job, report),
+    () => ({ told: "everything is here, and every claim was recomputed" }),
+  );
+}
+
+/** Saves something as a file on this machine. */
+export async function save(what: Saved, name: string, size?: number): Promise<void> {
+  let handle: FileSystemFileHandle | undefined;
+  const picker = (globalThis as { showSaveFilePicker?: (options: unknown) => Promise<FileSystemFileHandle> })
+    .showSaveFilePicker;
+  if (picker && (size === undefined || size >= WORTH_ASKING)) {
+    try {
+      handle = await picker({ suggestedName: name });
+    } catch (error) {
+      if ((error as DOMException).name === "AbortError") return;
+      // Not allowed here: it is made in memory then.
+    }
+  }
+  const saved = await run(
+    `Save ${name}`,
+    (job, report) => engine.save(what, handle, job, report),
+    ({ size }: SavedFile) => ({ told: `${bytes(size)} saved` }),
+  );
+  if (saved?.blob) download(saved.blob, saved.name);
+}
+
+function download(blob: Blob, name: string): void {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+/** What a deletion freed, in words. */
+export function tellCollected({ paths, freed }: Collected): Outcome {
+  return { told: `${count(paths.length, "path")} deleted, ${bytes(freed)} free again` };
+}
