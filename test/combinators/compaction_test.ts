@@ -88,6 +88,19 @@ packsTest("of packs that are mostly dead the values move, others stay as they ar
   assert.equal(await store.lengthOf("chunk/none"), undefined);
 });
 
+packsTest("packs whose values go to several new packs lose none", async ({ store, bytes }) => {
+  const keys = await fill(store, 9, 100_000, 60);
+  const kept = keys.filter((_, i) => i % 5 < 2);
+  for (const [i, key] of keys.entries()) if (i % 5 >= 2) await store.delete(key);
+  const { rewritten, written } = await store.compact();
+  assert.deepEqual([rewritten, written], [18, 6]);
+  assert.equal((await keysOf(bytes)).length, 6);
+  assert.deepEqual((await keysOf(store)).sort(), kept.sort());
+  for (const [i, key] of keys.entries()) {
+    if (i % 5 < 2) sameBytes(await store.get(key), pattern(100_000 + i % 60, Math.floor(i / 60)));
+  }
+});
+
 packsTest("a share of dead values below that asked for is left", async ({ store }) => {
   const keys = await fill(store, 1);
   for (const key of keys.slice(0, 6)) await store.delete(key);

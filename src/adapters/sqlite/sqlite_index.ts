@@ -78,6 +78,8 @@ class SqliteIndex implements PackIndex {
   #noteLive: SqliteStatement;
   #values: SqliteStatement;
   #deadBytes: SqliteStatement;
+  #toDelete: string[] = [];
+  #deleting: Promise<void> | undefined;
   /** Names of packs by their row: a row in memory for each pack that was asked for. */
   #packs = new Lru<number, PackRow>(PACK_NAMES_KEPT);
 
@@ -197,9 +199,21 @@ class SqliteIndex implements PackIndex {
   }
 
   delete(key: string): Promise<void> {
+    this.#deleting ??= Promise.resolve().then(() => this.#deleteAll());
+    this.#toDelete.push(key);
+    return this.#deleting;
+  }
+
+  /** Those that are deleted at once are one transaction. */
+  #deleteAll(): Promise<void> {
+    const keys = this.#toDelete;
+    this.#toDelete = [];
+    this.#deleting = undefined;
     return this.#write(() => {
-      this.#noteDeleted.run(key);
-      this.#delete.run(key);
+      for (const key of keys) {
+        this.#noteDeleted.run(key);
+        this.#delete.run(key);
+      }
     });
   }
 
@@ -222,8 +236,8 @@ class SqliteIndex implements PackIndex {
     this.complete = true;
   }
 
-  // deno-lint-ignore require-await -- the interface is asynchronous for other platforms
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#deleting?.catch(() => {}); // each delete tells that itself
     if (this.complete) this.#durably("INSERT INTO complete VALUES (1) ON CONFLICT DO NOTHING");
     this.#database.close();
   }
