@@ -73,7 +73,7 @@ commandTest("pin, stats and gc over a store that a server filled, and serves aga
     const [args, why] of [
       [
         ["gc", "--delete", lib],
-        /^firn: Cannot delete \w{32}: \w{32} refers to it; delete what refers to it, too\n$/,
+        /^firn: Cannot delete \/nix\/store\/\w{32}-lib: \/nix\/store\/\w{32}-app refers to it; delete what refers to it, too\n$/,
       ],
       [["gc", "--with-referrers", "--delete", lib], /pinned as web; unpin it first/],
       [["gc", "--delete", "0".repeat(32)], /no such path is in this store/],
