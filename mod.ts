@@ -89,7 +89,14 @@ export {
 } from "./src/store/statistics.ts";
 export type { Compacted, CompactOptions } from "./src/combinators/compaction.ts";
 export { openPacked, type PackedParts, type PackedStore, type PackedUse } from "./src/combinators/packed.ts";
-export { indexOver, type PackIndex } from "./src/combinators/pack_index.ts";
+export {
+  indexOver,
+  type MovedEntry,
+  type PackEntry,
+  type PackIndex,
+  type PackLocation,
+  type PackUse,
+} from "./src/combinators/pack_index.ts";
 export { nearFar, type NearFarOptions } from "./src/combinators/near_far.ts";
 export { openGrpc, type RemoteOptions, type RemoteServices } from "./src/adapters/grpc/open_grpc.ts";
 export { openMemory } from "./src/adapters/memory/memory_store.ts";

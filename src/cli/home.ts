@@ -16,6 +16,7 @@ import { lockFile } from "../adapters/fs/lock.ts";
 import { openMemory } from "../adapters/memory/memory_store.ts";
 import { openSqliteIndex } from "../adapters/sqlite/sqlite_index.ts";
 import { openPacked, type PackedStore } from "../combinators/packed.ts";
+import { buryCollector } from "../store/collections.ts";
 import type { Home } from "../store/services.ts";
 import { UsageError } from "./usage.ts";
 
@@ -92,6 +93,7 @@ async function openFolder(folder: string, log: (line: string) => void): Promise<
     open.unshift(index);
     const bytes = await openPacked({ bytes: files, names, index, onRebuild });
     open[0] = bytes; // which disposes the index
+    await buryCollector(names); // of which the lock is proof
     return { names, bytes, packs: bytes, [Symbol.asyncDispose]: async () => await disposeAll(open) };
   } catch (error) {
     await disposeAll(open);
