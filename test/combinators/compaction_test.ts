@@ -231,19 +231,29 @@ packsTest("a pack that is noted, and put together anew, is known to an index mad
   sameBytes(await anew.get("chunk/b"), pattern(60_000));
 });
 
-packsTest(
-  "an index that was not closed forgets the packs that are gone",
-  async ({ store, bytes, names, index }) => {
-    const keys = await fill(store, 1);
-    await store.put("chunk/stays", pattern(100));
-    for (const pack of await keysOf(bytes)) await bytes.delete(pack);
-    (index as { complete: boolean }).complete = false;
+for (const lost of [false, true]) {
+  const what = lost ? "the move, too" : "the removal of a pack";
+  packsTest(`an index that has lost ${what} when the process ended finds all where it is`, async (packs) => {
+    const { store, bytes, names, index } = packs;
+    const keys = await fill(store, 2);
+    const live = keys.filter((_, i) => i % 20 < 4);
+    for (const key of keys) if (!live.includes(key)) await store.delete(key);
+    const { move, removePack } = index;
+    if (lost) index.move = () => Promise.resolve();
+    index.removePack = () => Promise.reject(new Error("cut off"));
+    await assert.rejects(store.compact(), /cut off/);
+    Object.assign(index, { move, removePack, complete: false });
+    assert.ok((await keysOf(bytes)).length < 4, "a pack is gone");
     const anew = await openPacked({ bytes, names, index });
-    assert.deepEqual(await keysOf(anew), ["chunk/stays"]);
-    await anew.put(keys[0], pattern(10_000));
-    sameBytes(await anew.get(keys[0]), pattern(10_000));
-  },
-);
+    assert.deepEqual((await keysOf(anew)).sort(), [...live].sort());
+    const valueOf = (key: string) =>
+      pattern(10_000 + keys.indexOf(key) % 20, Math.floor(keys.indexOf(key) / 20));
+    for (const key of live) sameBytes(await anew.get(key), valueOf(key));
+    await anew.compact({ alone: true });
+    for (const key of live) sameBytes(await anew.get(key), valueOf(key));
+    assert.deepEqual((await keysOf(names)).filter((key) => key.startsWith("forgotten/")), []);
+  });
+}
 
 packsTest("what cannot be read is left, told, and does not end it", async ({ store, bytes }) => {
   const keys = await fill(store, 2);
