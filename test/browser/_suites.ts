@@ -9,12 +9,14 @@ import { type Suite, suiteOf } from "./_case.ts";
 import { hashPoolCases } from "./_hash_pool_cases.ts";
 import { openIdbHome, openIndex, openMemoryHome, openStore } from "./_homes.ts";
 import { journalCases } from "./_journal_cases.ts";
+import { transactionCases } from "./_transaction_cases.ts";
 import { vectorCases } from "./_vector_cases.ts";
 
 export const SUITES: readonly Suite[] = [
   ...vectorCases,
   hashPoolCases,
   journalCases,
+  transactionCases,
   suiteOf("names in idb", byteStoreContract, () => openStore("names")),
   suiteOf("bytes in idb", packedContract, () => openStore("bytes")),
   suiteOf("pack index in idb", packIndexContract, openIndex),
