@@ -9,7 +9,7 @@
  * Memory: the new packs that are being filled, one a kind of value, one old pack, and some hundred bytes for each pack of the store.
  */
 import type { Bytes } from "../bytes/bytes.ts";
-import { type ByteStore, MAX_VALUE_LENGTH } from "../castore/byte_store.ts";
+import type { ByteStore } from "../castore/byte_store.ts";
 import { DamageError } from "../errors.ts";
 import type { Forgotten } from "./forgotten.ts";
 import { PackWriter, readPackTable } from "./pack_format.ts";
@@ -43,6 +43,8 @@ export interface PackHouse {
   readonly names: ByteStore;
   readonly index: PackIndex;
   readonly forgotten: Forgotten;
+  /** Bytes of a full pack. */
+  readonly packLength: number;
   /** Longest pack to write that goes to `names`. */
   readonly smallPack: number;
   readonly packs: string;
@@ -147,8 +149,9 @@ export class Compaction {
   async #removePack(pack: string): Promise<boolean> {
     const { bytes, names, index, forgotten } = this.#house;
     return await this.#house.alter(pack, async () => {
-      // It is in one of them; which one, an index without its values may not know.
-      await Promise.all([bytes.delete(pack), names.delete(pack)]);
+      // It is in one of them; which one, an index without its values may not know. One that stores packs removes them too: others
+      // may have put a value there again since, and only in one transaction that can be told.
+      if (!index.addWith) await Promise.all([bytes.delete(pack), names.delete(pack)]);
       await index.removePack(pack);
       await forgotten.remove(pack);
     });
@@ -166,11 +169,11 @@ export class Compaction {
       if ((await this.#house.index.get(key))?.pack !== pack) continue;
       const kind = key.slice(0, key.indexOf("/") + 1);
       const value = whole.subarray(offset, offset + length);
-      let gathering = this.#gather(kind);
+      let gathering = this.#gather(kind, whole.length);
       let entry = gathering.writer.add(key, value);
       if (!entry) {
         await this.#write(kind);
-        gathering = this.#gather(kind);
+        gathering = this.#gather(kind, whole.length);
         entry = gathering.writer.add(key, value)!;
       }
       gathering.entries.push({ ...entry, from: pack });
@@ -180,10 +183,12 @@ export class Compaction {
     await this.#removeSources();
   }
 
-  #gather(kind: string): Gathering {
+  /** A new pack of a kind, with room for `least` bytes: the packs of a store need not all have been of one length. */
+  #gather(kind: string, least: number): Gathering {
     let gathering = this.#gathering.get(kind);
     if (!gathering) {
-      gathering = { writer: new PackWriter(new Uint8Array(MAX_VALUE_LENGTH)), entries: [] };
+      const buffer = new Uint8Array(Math.max(this.#house.packLength, least));
+      gathering = { writer: new PackWriter(buffer), entries: [] };
       this.#gathering.set(kind, gathering);
     }
     return gathering;

@@ -152,7 +152,7 @@ class Packed implements PackedStore {
         return await this.#reader.read(key, location, range);
       } catch (error) {
         // Its pack may have been compacted between the look-up and the reading.
-        const now = await index.get(key);
+        const now = await (index.confirm ? index.confirm(key) : index.get(key));
         if (now?.pack === location.pack) throw error;
         location = now;
       }
@@ -243,7 +243,7 @@ class Packed implements PackedStore {
     const { bytes, names, index } = this.#parts;
     const house: PackHouse = {
       ...{ bytes, names, index, forgotten: this.#forgotten },
-      ...{ smallPack: SMALL_PACK, packs: PACKS, alone: ALONE },
+      ...{ packLength: this.#packLength, smallPack: SMALL_PACK, packs: PACKS, alone: ALONE },
       wrote: (pack) => wrote.add(pack),
       alter: async (pack, work) => {
         if (wrote.has(pack)) return false;
