@@ -23,6 +23,8 @@ commandTest(
     assert.equal(code, 0);
     const options = [
       "listen",
+      "content-listen",
+      "content-origin",
       "grpc-listen",
       "grpc-tls-cert",
       "grpc-tls-key",
@@ -170,7 +172,7 @@ commandTest("variables set up a server as options do", async (folder) => {
   try {
     const info = await (await fetch(`${url}/nix-cache-info`)).text();
     assert.equal(info, "StoreDir: /nix/store\nWantMassQuery: 0\nPriority: 7\n");
-    assert.match(await (await fetch(url)).text(), /cache-1:11qYAYKxCrfVS\/7TyWQHOg7hcvPapiMlrwIaaPcHURo=/);
+    assert.match(await (await fetch(`${url}/firn.json`)).text(), /cache-1:11qYAYKxCrfVS\/7TyWQHOg7hcvPapiMlrwIaaPcHURo=/);
     const [path, other] = [pathOf("env"), pathOf("unclaimed")];
     const file = await narFile(await fileNar(`/nix/store/${other}`));
     await assertTaken(await fetch(`${url}/${file.url}`, { method: "PUT", body: file.bytes }));
@@ -199,4 +201,51 @@ commandTest("--directory-sizes of either kind gives the same NAR", async (folder
     assert.deepEqual(await (await fetch(`${server.url}/${urls.at(-1)}`)).bytes(), file.nar);
   }
   assert.notEqual(urls[0], urls[1], "the root nodes have different sizes");
+});
+
+commandTest("--content-listen gives contents an origin of their own, and pages are told", async () => {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "-A",
+      MAIN,
+      "serve",
+      "--store=memory:",
+      "--listen=127.0.0.1:0",
+      "--content-listen=127.0.0.1:0",
+    ],
+    env: { FIRN_GRPC_LISTEN: "off" },
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  try {
+    let told = "";
+    const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    while (!/^firn serves on /m.test(told)) {
+      const { done, value } = await reader.read();
+      assert.ok(!done, told);
+      told += value;
+    }
+    const [, contents] = /^firn serves contents on (\S+)$/m.exec(told)!;
+    const [, main] = /^firn serves on (\S+)$/m.exec(told)!;
+    const facts = await (await fetch(`${main}/firn.json`)).json();
+    assert.equal(facts.contentOrigin, contents);
+    const file = await narFile(await treeNar({ "app.js": "1" }));
+    const path = pathOf("scripts");
+    await assertTaken(await fetch(`${main}/${file.url}`, { method: "PUT", body: file.bytes }));
+    await assertTaken(
+      await fetch(`${main}/${narInfoName(path)}`, { method: "PUT", body: narInfo(path, file) }),
+    );
+    for (const [origin, type] of [[contents, /^text\/javascript/], [main, /^text\/plain/]] as const) {
+      const answer = await fetch(`${origin}/nix/store/${path}/app.js`);
+      assert.equal(await answer.text(), "1");
+      assert.match(answer.headers.get("content-type") ?? "", type);
+    }
+    const elsewhere = await fetch(`${contents}/nix-cache-info`);
+    assert.equal(elsewhere.status, 404);
+    await elsewhere.body?.cancel();
+  } finally {
+    child.kill("SIGTERM");
+    await child.status;
+  }
 });
