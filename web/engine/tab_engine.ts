@@ -81,6 +81,7 @@ export class TabEngine implements Engine {
   readonly #jobs: Jobs;
   readonly #watchers: Watchers;
   readonly #parts: EngineParts;
+  #figures: { version: number; found: ReturnType<Keeping["statistics"]> } | undefined;
 
   constructor(parts: EngineParts) {
     this.#parts = parts;
@@ -285,7 +286,13 @@ export class TabEngine implements Engine {
       if (whole) logical += info.narSize;
       else partial++;
     }
-    const statistics = await keeping.statistics(quiet().signal);
+    // Everything is walked over for these, so they are kept until something changes.
+    const { version } = this.#watchers;
+    if (this.#figures?.version !== version) {
+      this.#figures = { version, found: keeping.statistics(quiet().signal) };
+      this.#figures.found.catch(() => this.#figures = undefined);
+    }
+    const statistics = await this.#figures.found;
     const estimate = await storage?.estimate();
     return {
       paths,
