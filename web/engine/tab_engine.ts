@@ -129,9 +129,11 @@ export class TabEngine implements Engine {
     const { caches } = await this.settings();
     if (target.type === "files") return await openFiles(target.files, caches, this.#tab, job);
     if (target.type === "folder") return await openFolder(target, this.#tab, job);
-    const url = /^(https?:\/\/.*)\/([0-9a-z]{32})\.narinfo$/.exec(target.path.trim());
+    const url = /^(https?:\/\/.*)\/(?:([0-9a-z]{32})\.narinfo|nix\/store\/([^?#]+).*)$/.exec(
+      target.path.trim(),
+    );
     const asked = url ? [url[1]] : target.cache === undefined ? caches : [target.cache];
-    const hashPart = hashPartOf(url ? url[2] : target.path);
+    const hashPart = hashPartOf(url ? url[2] ?? url[3] : target.path);
     return {
       opened: await openPath(hashPart, asked.map(parseAddress), options, this.#tab, job),
       refused: [],
