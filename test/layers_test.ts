@@ -41,7 +41,7 @@ async function readSources(folder: string): Promise<void> {
   for await (const { name, isDirectory } of Deno.readDir(new URL(folder, ROOT))) {
     const path = folder + name;
     if (isDirectory) await readSources(path + "/");
-    else if (name.endsWith(".ts") && !path.startsWith(ASSEMBLY)) await add(path);
+    else if (/\.tsx?$/.test(name) && !path.startsWith(ASSEMBLY)) await add(path);
   }
 }
 
@@ -54,6 +54,7 @@ const test = testNeeding(permissions);
 if (permitted) {
   await readSources("src/");
   await readSources("web/engine/");
+  await readSources("web/page/");
   await add("mod.ts");
 }
 
@@ -70,6 +71,7 @@ const LEVELS: Record<string, number> = {
   "src/server": 5,
   "src/cli": 6,
   "web/engine": 6,
+  "web/page": 7,
   "mod.ts": 6,
 };
 
@@ -157,6 +159,10 @@ const ROOMS: [RegExp, RegExp][] = [
   [/^@connectrpc\//, /^src\/(server\/grpc|adapters\/grpc\/)/],
   [/^hono(\/|$)/, /^src\/server\//],
   [/^comlink$/, /^web\//],
+  [
+    /^(preact|@preact\/signals|lowlight|highlight\.js|d3-hierarchy|@types\/d3-hierarchy)(\/|$)/,
+    /^web\/page\//,
+  ],
   [/^idb$/, /^src\/adapters\/idb\//],
   [/^(node-liblzma|fzstd|pako|brotli|xz|zstd|seek-bzip|@bokuweb|lzma)/, /^src\/adapters\/codecs\//],
 ];
@@ -192,12 +198,26 @@ layerTest("what is for browsers imports and names nothing of Deno or Node", () =
 });
 
 layerTest("the engine of the page asks for nothing but a browser", () => {
-  return sources.filter(({ path }) => path.startsWith("web/")).flatMap(({ path, text, imports }) => {
+  return sources.filter(({ path }) => path.startsWith("web/engine/")).flatMap(({ path, text, imports }) => {
     const found = imports.filter((to) => to.startsWith("node:") || to.startsWith("src/cli/"));
     const code = withoutComments(text).replaceAll(/"(?:[^"\\\n]|\\.)*"/g, '""');
     const named = code.split("\n").filter((line) => /\b(Deno\.|process\.|Buffer\b|document\.)/.test(line));
     return [...found, ...named].map((what) => `${path}: ${what.trim()}`);
   });
+});
+
+layerTest("the page knows the engine's interface, and nothing below it", () => {
+  const face = /^web\/engine\/(engine|values|understanding|connect|fault|shown)\.ts$/;
+  return [...own()].filter(({ from, to }) => {
+    if (!from.startsWith("web/page/") || to.startsWith("web/page/")) return false;
+    return !face.test(to) && !(from === "web/page/engine_start.ts" && to === "web/engine/worker.ts");
+  }).map(({ from, to }) => `${from} imports ${to}`);
+});
+
+layerTest("the page makes no markup of texts", () => {
+  return sources.filter(({ path, text }) => {
+    return path.startsWith("web/page/") && /innerHTML|outerHTML|insertAdjacent|document\.write/i.test(text);
+  }).map(({ path }) => path);
 });
 
 layerTest("what is portable names nothing of a platform", () => {
@@ -243,9 +263,9 @@ layerTest("every file says first what it is for", () => {
 });
 
 layerTest("files are named in snake_case, and after what they hold", () => {
-  const vague = /(^|_)(utils?|helpers?|common|types|misc|manager)\.ts$/;
+  const vague = /(^|_)(utils?|helpers?|common|types|misc|manager)\.tsx?$/;
   return sources.map(({ path }) => path).filter((path) => {
     const name = path.slice(path.lastIndexOf("/") + 1);
-    return !/^_?[a-z0-9]+(_[a-z0-9]+)*\.ts$/.test(name) || vague.test(name);
+    return !/^_?[a-z0-9]+(_[a-z0-9]+)*\.tsx?$/.test(name) || vague.test(name);
   });
 });

@@ -16,6 +16,7 @@
  *   log/… realisations/… build-trace-v2/… debuginfo/…   side files of the binary cache
  *   root/<name>            a pin: one path that is kept, with all it refers to
  *   collection             whether somebody collects garbage, and is deleting
+ *   tab/…                  what the page of a store keeps for itself (`web/engine/records.ts`)
  *
  * Where content-addressed values are packed (`combinators/packed.ts`), what lies in `bytes`, and for small packs in `names`, is
  * `pack/<b3>`, and `value/<key>` for a value too long to share a pack; `forgotten` and `forgotten/…` in `names` tell

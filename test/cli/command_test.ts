@@ -172,7 +172,10 @@ commandTest("variables set up a server as options do", async (folder) => {
   try {
     const info = await (await fetch(`${url}/nix-cache-info`)).text();
     assert.equal(info, "StoreDir: /nix/store\nWantMassQuery: 0\nPriority: 7\n");
-    assert.match(await (await fetch(`${url}/firn.json`)).text(), /cache-1:11qYAYKxCrfVS\/7TyWQHOg7hcvPapiMlrwIaaPcHURo=/);
+    assert.match(
+      await (await fetch(`${url}/firn.json`)).text(),
+      /cache-1:11qYAYKxCrfVS\/7TyWQHOg7hcvPapiMlrwIaaPcHURo=/,
+    );
     const [path, other] = [pathOf("env"), pathOf("unclaimed")];
     const file = await narFile(await fileNar(`/nix/store/${other}`));
     await assertTaken(await fetch(`${url}/${file.url}`, { method: "PUT", body: file.bytes }));

@@ -116,6 +116,7 @@ export async function completePath(kept: KeptPath, tab: TabStore, job: Job): Pro
   job.total = (job.total ?? job.done) + info.narSize;
   const contents = tab.contentsFor(kept, job);
   const fetch = { store: tab.home.bytes, blobs: tab.services.blobs, contents, job };
+  await fetchDirectories(info.node, tab.home.bytes, contents, job); // all are here, unless somebody took them away
   await fetchFiles(filesOf(info.node, tab), fetch);
   job.enter("verifying");
   const options = { ...tab.services, hashes: tab.hashes, signal: job.signal };

@@ -81,6 +81,7 @@ export class TabEngine implements Engine {
   readonly #jobs: Jobs;
   readonly #watchers: Watchers;
   readonly #parts: EngineParts;
+  #figures: { version: number; found: ReturnType<Keeping["statistics"]> } | undefined;
 
   constructor(parts: EngineParts) {
     this.#parts = parts;
@@ -128,9 +129,11 @@ export class TabEngine implements Engine {
     const { caches } = await this.settings();
     if (target.type === "files") return await openFiles(target.files, caches, this.#tab, job);
     if (target.type === "folder") return await openFolder(target, this.#tab, job);
-    const url = /^(https?:\/\/.*)\/([0-9a-z]{32})\.narinfo$/.exec(target.path.trim());
+    const url = /^(https?:\/\/.*)\/(?:([0-9a-z]{32})\.narinfo|nix\/store\/([^?#]+).*)$/.exec(
+      target.path.trim(),
+    );
     const asked = url ? [url[1]] : target.cache === undefined ? caches : [target.cache];
-    const hashPart = hashPartOf(url ? url[2] : target.path);
+    const hashPart = hashPartOf(url ? url[2] ?? url[3] : target.path);
     return {
       opened: await openPath(hashPart, asked.map(parseAddress), options, this.#tab, job),
       refused: [],
@@ -285,7 +288,13 @@ export class TabEngine implements Engine {
       if (whole) logical += info.narSize;
       else partial++;
     }
-    const statistics = await keeping.statistics(quiet().signal);
+    // Everything is walked over for these, so they are kept until something changes.
+    const { version } = this.#watchers;
+    if (this.#figures?.version !== version) {
+      this.#figures = { version, found: keeping.statistics(quiet().signal) };
+      this.#figures.found.catch(() => this.#figures = undefined);
+    }
+    const statistics = await this.#figures.found;
     const estimate = await storage?.estimate();
     return {
       paths,

@@ -43,7 +43,10 @@ export type Phase =
   | "collecting"
   | "done";
 
-/** How far a job is. Counts are of the whole job and never fall. */
+/**
+ * How far a job is. Counts are of the whole job. They never fall, but for `moved`: bytes are counted as they arrive, and what compression
+ * spared on the way is taken off a moment later.
+ */
 export interface Progress {
   readonly phase: Phase;
   /** The path that is worked on. */
@@ -67,7 +70,7 @@ export type Report = (progress: Progress) => void;
 /** What to open. */
 export type Target =
   /**
-   * A store path, its base name or hash part, or the URL of a narinfo, and the cache to ask. Without `cache` the caches
+   * A store path, its base name or hash part, or the URL of a narinfo or of `<cache>/nix/store/…`, and the cache to ask. Without `cache` the caches
    * of the settings are asked in order.
    */
   | { readonly type: "path"; readonly path: string; readonly cache?: Address }

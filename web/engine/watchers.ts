@@ -6,6 +6,8 @@ const PAUSE = 200;
 export class Watchers {
   readonly #watchers = new Set<() => unknown>();
   readonly #channel: BroadcastChannel | undefined;
+  /** Counts changes, so that what was found out before one is known to be old. */
+  version = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(channel: BroadcastChannel | undefined) {
@@ -24,6 +26,7 @@ export class Watchers {
   }
 
   #soon(): void {
+    this.version++;
     if (this.#watchers.size === 0) return;
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;

@@ -136,7 +136,7 @@ export async function run<T>(
     const outcome = tell?.(value);
     change({ state: outcome?.bad ? "failed" : "done", outcome: outcome?.told, href: outcome?.href });
     announcement.value = `${title}: ${outcome?.told ?? "done"}`;
-    if (!outcome?.bad) setTimeout(() => dismiss(id), 5_000);
+    if (!outcome?.bad) setTimeout(() => dismiss(id), 4_000);
     return value;
   } catch (error) {
     const fault = faultOf(error);

@@ -3,7 +3,7 @@
  * tabs of one origin may have the same one open at the same time.
  */
 import { openJournalIndex } from "../../combinators/journal_index.ts";
-import { openPacked } from "../../combinators/packed.ts";
+import { openPacked, type PackedStore } from "../../combinators/packed.ts";
 import type { Home } from "../../store/services.ts";
 import { Connection, type ConnectionOptions } from "./connection.ts";
 import { IdbJournal } from "./journal.ts";
@@ -26,6 +26,8 @@ export interface IdbOptions extends ConnectionOptions {
 
 /** A home in a browser. */
 export interface IdbHome extends Home, AsyncDisposable {
+  /** Gives back the room of what was deleted when it is told to. */
+  readonly bytes: PackedStore;
   /**
    * Whether there was no such store before. Who remembers having had one knows by this that the browser, or somebody
    * who cleared the site's data, removed it.

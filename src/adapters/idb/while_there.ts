@@ -1,10 +1,11 @@
 /** A ByteStore that fails once its database is gone, also for what would still be answered from memory. */
 import type { Bytes } from "../../bytes/bytes.ts";
-import type { ByteRange, ByteStore } from "../../castore/byte_store.ts";
+import type { ByteRange } from "../../castore/byte_store.ts";
+import type { PackedStore } from "../../combinators/packed.ts";
 import type { Connection } from "./connection.ts";
 
-export class WhileThere implements ByteStore {
-  constructor(readonly connection: Connection, readonly store: ByteStore) {}
+export class WhileThere implements PackedStore {
+  constructor(readonly connection: Connection, readonly store: PackedStore) {}
 
   async get(key: string, range?: ByteRange): Promise<Bytes | undefined> {
     this.#check();
@@ -42,6 +43,21 @@ export class WhileThere implements ByteStore {
   ): Promise<Bytes | undefined> {
     this.#check();
     return await this.store.update(key, change);
+  }
+
+  async compact(options?: Parameters<PackedStore["compact"]>[0]): ReturnType<PackedStore["compact"]> {
+    this.#check();
+    return await this.store.compact(options);
+  }
+
+  async use(): ReturnType<PackedStore["use"]> {
+    this.#check();
+    return await this.store.use();
+  }
+
+  async lengthOf(key: string): Promise<number | undefined> {
+    this.#check();
+    return await this.store.lengthOf(key);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,6 +1,9 @@
 /**
  * The contents that a firn server keeps, over plain HTTP, many in a request (the routes of `server/bulk.ts` and
  * `server/content.ts`). Everything that comes is verified by the digest it was asked for with.
+ *
+ * Measured in Chromium on one machine, for 3,000 blobs of 4 KB: 0.2 to 0.4 s so, 6 s by a GET for each with 16 under way, 9 s by
+ * gRPC-Web in the same way. That is why pages speak this.
  */
 import { toBase64Url } from "../../bytes/base64.ts";
 import { type Bytes, concat, equals } from "../../bytes/bytes.ts";

@@ -118,6 +118,51 @@ testNeeding(tool("chromium", "chromium"))({
       await other.close();
     });
 
+    await t.step("what is text comes compressed, and is told as what it took on the way", async () => {
+      const text = await publish(world, "text", {
+        words: "some words that stand here again and again\n".repeat(50_000),
+      });
+      const { done, moved } = await page.evaluate(async (path) => {
+        const { proxy } = globalThis as unknown as { proxy: <T>(f: T) => T };
+        let last = { done: 0, moved: 0 };
+        const report = proxy((progress: { done: number; moved: number }) => void (last = progress));
+        await engine.open({ type: "path", path });
+        await engine.complete(path, undefined, report);
+        await new Promise((resolve) => setTimeout(resolve, 300)); // until the platform has told of it
+        return last;
+      }, text);
+      assert.ok(done > 2_000_000, `${done}`);
+      assert.ok(moved < 200_000, `${moved} bytes moved`);
+    });
+
+    await t.step("what is deleted gives its room back", async () => {
+      const large = await publish(world, "large", { noise: noise(30_000_000, 77) });
+      const { before, during, after, freed } = await page.evaluate(async (path) => {
+        const usage = async () => (await engine.overview()).stored;
+        const before = await usage();
+        await engine.open({ type: "path", path }, { everything: true });
+        const during = await usage();
+        const { freed } = await engine.remove([path]);
+        return { before, during, after: await usage(), freed };
+      }, large);
+      assert.ok(during - before >= 30_000_000);
+      assert.equal(after, before);
+      assert.ok(freed >= 30_000_000);
+      const packs = await page.evaluate(async () => {
+        const open = indexedDB.open("firn");
+        const database = await new Promise<IDBDatabase>((resolve) =>
+          open.onsuccess = () => resolve(open.result)
+        );
+        const all = database.transaction("packs").objectStore("packs").getAll();
+        const values = await new Promise<(Blob | { size?: number; bytes?: Blob })[]>((resolve) => {
+          all.onsuccess = () => resolve(all.result);
+        });
+        database.close();
+        return values.reduce((sum, value) => sum + ((value as Blob).size ?? 0), 0);
+      });
+      assert.ok(packs > 15_000_000 && packs < 30_000_000, `${packs} bytes of packs`);
+    });
+
     await t.step("documentation opens as web pages whose scripts are off", async () => {
       await page.evaluate(async (path) => {
         await engine.open({ type: "path", path });

@@ -283,3 +283,30 @@ test("engine: a NAR that breaks off goes on from the bytes that came", async () 
     "nothing is left of the pieces",
   );
 });
+
+test("engine: a path is named in all the ways people have it", async () => {
+  await using world = await World.open();
+  const path = await world.publish("named", { bin: { file: "x" } });
+  const base = path.slice("/nix/store/".length);
+  const names = [
+    path,
+    `${path}/bin/file`,
+    `  ${base}\n`,
+    base.slice(0, 32),
+    `${world.address}/${base.slice(0, 32)}.narinfo`,
+    `${world.address}/nix/store/${base}/bin/file?x#y`,
+  ];
+  for (const name of names) {
+    const tab = world.tab();
+    const { paths } = await tab.engine.open({ type: "path", path: name });
+    assert.deepEqual(paths.map(({ path, cache }) => [path, cache]), [[path, world.address]], name);
+    assert.equal((await tab.engine.stat(base, "bin/file"))?.item.size, 1);
+  }
+  for (const name of ["", "hello", "/nix/store/short-x", "https://cache.example/x", "/etc/passwd"]) {
+    assert.equal(
+      (await faultIn(world.tab().engine.open({ type: "path", path: name }))).name,
+      "FormatError",
+      name,
+    );
+  }
+});

@@ -40,7 +40,7 @@ export function Split(
   const known = new Map<string, Share & { told: string[] }>();
   for (const { title, parts } of lanes) {
     const all = parts.reduce((sum, { size }) => sum + size, 0);
-    for (const part of parts) {
+    for (const part of parts.filter(({ size }) => size > 0)) {
       const entry = known.get(part.label) ?? { ...part, told: [] };
       entry.told.push(
         `${lanes.length > 1 ? `${title} ` : ""}${bytes(part.size)} (${percent(part.size, all)})`,

@@ -24,7 +24,9 @@ export function PathList(
                 <Name>{path.name}</Name>
               </a>
               {path.state === "partial" && (
-                <Mark tone="none" title="Files are fetched when they are looked at">fetched as needed</Mark>
+                <Mark tone="none" icon="download" title="Files are fetched when they are looked at">
+                  fetched as needed
+                </Mark>
               )}
               {path.pinned && <Mark tone="plain" icon="pin">pinned</Mark>}
             </div>

@@ -49,7 +49,7 @@ function Title({ summary }: { summary: PathSummary }) {
         <h1>
           <Name>{name}</Name>
         </h1>
-        <p class="store row" style={{ gap: ".1rem" }}>
+        <p class="store">
           <span class="mono">{path}</span>
           <CopyButton text={path} label="Copy the store path" />
         </p>
