@@ -37,6 +37,8 @@ export {
   verifySlice,
   type VerifySliceOptions,
 } from "./src/hash/bao_slice.ts";
+export { type BlobHashes, type ChunkHashes, ownHashes } from "./src/hash/blob_hashes.ts";
+export { BlobHasher } from "./src/hash/blob_hasher.ts";
 export { portableHashes } from "./src/hash/hashes.ts";
 export { type HashPool, type HashPoolOptions, type LaneWorker, openHashPool } from "./src/hash/hash_pool.ts";
 export { serveLane } from "./src/hash/serve_lane.ts";

@@ -2,6 +2,9 @@ import type { Bytes } from "../bytes/bytes.ts";
 import type { ByteRange } from "./byte_store.ts";
 import type { Digest } from "./digest.ts";
 
+/** A blob of at most this many bytes, 128 KiB, is one chunk. */
+export const SHORT_LENGTH = 128 * 1024;
+
 /** One piece of a blob, itself a blob: its digest and its length in bytes. */
 export interface ChunkMeta {
   readonly digest: Digest;
@@ -34,17 +37,23 @@ export interface BlobService {
    */
   open(digest: Digest, options?: { range?: ByteRange }): Promise<BlobReader | undefined>;
   /**
-   * All bytes of a blob, if it is one chunk and in memory already; `undefined` says nothing, `open` tells. Throws
-   * `DamageError` like reading does. A service without such memory leaves it out; one that has it finds the neighbours
-   * of a blob there once that was opened, mostly.
+   * All bytes of each of these blobs, of at most {@link SHORT_LENGTH} bytes each and 512 KiB together; `undefined` for one that is not
+   * there. Their bytes are the same as `open` gives, and it fails as reading does. What lies together is read and verified
+   * together: for who reads thousands of files. A service that gains nothing by it leaves it out.
    */
-  atHand?(digest: Digest): Bytes | undefined;
+  getAll?(digests: readonly Digest[]): Promise<(Bytes | undefined)[]>;
   /**
    * Stores a blob and resolves to its digest and length once it is durable. Bytes given at once are read before the
    * call returns its promise; a stream is read at the pace of the store, and each of its pieces needs to be valid only
    * until the next is asked for. If the source throws, so does `put`, and no blob is visible (chunks of it may be).
    */
   put(source: Bytes | AsyncIterable<Bytes>): Promise<ChunkMeta>;
+  /**
+   * Stores blobs as `put` does, of at most {@link SHORT_LENGTH} bytes each and 512 KiB together: resolves, in their order, when all are
+   * durable. They are hashed and written together. If one fails, so does the call, and others may have been stored. A
+   * service that gains nothing by it leaves it out.
+   */
+  putAll?(blobs: readonly Bytes[]): Promise<ChunkMeta[]>;
   /**
    * The chunks of a blob in order, sizes summing to the blob's; a blob of one chunk lists itself, the empty blob
    * lists nothing. `undefined`: it is not there.

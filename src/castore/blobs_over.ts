@@ -3,15 +3,15 @@
  */
 import { Background } from "../bytes/background.ts";
 import { Budget } from "../bytes/budget.ts";
-import { type Bytes, concat, EMPTY, equals } from "../bytes/bytes.ts";
+import { type Bytes, concat, EMPTY } from "../bytes/bytes.ts";
 import { DamageError } from "../errors.ts";
-import { createBao } from "../hash/bao.ts";
-import { blake3, createBlake3, kernelName } from "../hash/blake3.ts";
+import { BlobHasher } from "../hash/blob_hasher.ts";
+import { type BlobHashes, ownHashes } from "../hash/blob_hashes.ts";
 import { DEFAULT_CHUNK_SIZES } from "../hash/fastcdc.ts";
-import type { Hasher } from "../hash/hasher.ts";
-import type { BlobReader, BlobService, ChunkMeta } from "./blob_service.ts";
+import { type BlobReader, type BlobService, type ChunkMeta, SHORT_LENGTH } from "./blob_service.ts";
 import type { ByteRange, ByteStore } from "./byte_store.ts";
-import { chunksOf, chunkStream } from "./chunking.ts";
+import { allOf, ChunkStore } from "./chunk_store.ts";
+import { chunkStream } from "./chunking.ts";
 import { type Digest, formatDigest } from "./digest.ts";
 import { blobKey, chunkKey, decodeChunkList, encodeChunkList, getLong, putLong } from "./layout.ts";
 import { hashBao, Outboards, putOutboard } from "./outboards.ts";
@@ -19,7 +19,7 @@ import { hashBao, Outboards, putOutboard } from "./outboards.ts";
 /** Bytes of one blob's chunks that may be on their way to the store: enough that it always has some to write. */
 const WRITE_WINDOW = 24 * 1024 * 1024;
 /** Bytes of one blob's chunks that are read ahead of the reader. */
-const READ_AHEAD = 8 * 1024 * 1024;
+const READ_AHEAD = 4 * 1024 * 1024;
 /** When so many are left, more are asked for: many at once, as a store may read neighbours together. */
 const READ_MORE = READ_AHEAD / 2;
 /**
@@ -27,59 +27,55 @@ const READ_MORE = READ_AHEAD / 2;
  * chunk by chunk.
  */
 const ALL_READ_AHEAD = 64 * 1024 * 1024;
-/**
- * Whether blobs get their outboards while they are stored: in the same pass, which costs nearly nothing, except without
- * the kernel, where it would take twenty times as long. Then they are made when they are asked for.
- */
-const OUTBOARDS_AT_ONCE = kernelName === "wasm-simd";
-
-/** A {@link BlobService} that keeps its blobs in a ByteStore. */
-export function blobsOver(store: ByteStore): BlobService {
-  return new BlobsOver(store);
+/** A {@link BlobService} that keeps its blobs in a ByteStore. @param hashes who hashes; default this thread */
+export function blobsOver(store: ByteStore, hashes: BlobHashes = ownHashes): BlobService {
+  return new BlobsOver(new ChunkStore(store, hashes));
 }
 
 class BlobsOver implements BlobService {
-  #store: ByteStore;
+  #chunks: ChunkStore;
   #ahead = new Budget(ALL_READ_AHEAD);
   #outboards: Outboards;
 
-  constructor(store: ByteStore) {
-    this.#store = store;
-    this.#outboards = new Outboards(store);
+  constructor(chunks: ChunkStore) {
+    this.#chunks = chunks;
+    this.#outboards = new Outboards(chunks.store);
   }
 
   async has(digest: Digest): Promise<boolean> {
-    return await this.#store.has(chunkKey(digest)) || await this.#store.has(blobKey(digest));
+    const { store } = this.#chunks;
+    return await store.has(chunkKey(digest)) || await store.has(blobKey(digest));
   }
 
   async open(digest: Digest, options: { range?: ByteRange } = {}): Promise<BlobReader | undefined> {
-    const whole = await this.#store.get(chunkKey(digest));
+    const [whole] = await this.#chunks.getAll([digest]);
     if (whole) {
-      verify(digest, whole);
       const bytes = options.range
         ? whole.subarray(options.range.start, Math.max(options.range.start, options.range.end))
         : whole;
       return new OneChunkReader(whole.length, bytes);
     }
     const chunks = await this.#chunkList(digest);
-    return chunks && new ManyChunksReader(this.#store, this.#ahead, digest, chunks, options.range);
+    return chunks && new ManyChunksReader(this.#chunks, this.#ahead, digest, chunks, options.range);
   }
 
-  atHand(digest: Digest): Bytes | undefined {
-    const bytes = this.#store.atHand?.(chunkKey(digest));
-    if (bytes) verify(digest, bytes);
-    return bytes;
+  getAll(digests: readonly Digest[]): Promise<(Bytes | undefined)[]> {
+    return this.#chunks.getAll(digests);
   }
 
   put(source: Bytes | AsyncIterable<Bytes>): Promise<ChunkMeta> {
     if (!(source instanceof Uint8Array)) return this.#putStream(source);
-    if (source.length > DEFAULT_CHUNK_SIZES.min) return this.#putBytes(source);
-    const blob = { digest: blake3(source), size: source.length };
-    return this.#store.put(chunkKey(blob.digest), source).then(() => blob);
+    return source.length > SHORT_LENGTH
+      ? this.#putBytes(source)
+      : this.#chunks.putAll([source]).then(([blob]) => blob);
+  }
+
+  putAll(blobs: readonly Bytes[]): Promise<ChunkMeta[]> {
+    return this.#chunks.putAll(blobs);
   }
 
   async chunks(digest: Digest): Promise<readonly ChunkMeta[] | undefined> {
-    const whole = await this.#store.get(chunkKey(digest));
+    const [whole] = await this.#chunks.getAll([digest]);
     if (whole) return whole.length === 0 ? [] : [{ digest, size: whole.length }];
     return await this.#chunkList(digest);
   }
@@ -93,72 +89,55 @@ class BlobsOver implements BlobService {
 
   async #chunkList(digest: Digest): Promise<ChunkMeta[] | undefined> {
     const key = blobKey(digest);
-    const list = await getLong(this.#store, key);
+    const list = await getLong(this.#chunks.store, key);
     return list && decodeChunkList(list, key);
   }
 
   async #putBytes(bytes: Bytes): Promise<ChunkMeta> {
-    const size = bytes.length;
-    const chunks = [...chunksOf(bytes)];
-    if (chunks.length === 1) {
-      const digest = blake3(bytes);
-      await this.#store.put(chunkKey(digest), bytes);
-      return { digest, size };
+    const hasher = new BlobHasher(this.#chunks.hashes);
+    const stored: Promise<ChunkMeta>[] = [];
+    for (let at = 0; at < bytes.length;) {
+      const { length, digest } = hasher.cut(bytes.subarray(at, at + DEFAULT_CHUNK_SIZES.max));
+      stored.push(this.#chunks.put(bytes.subarray(at, at + length), digest));
+      at += length;
     }
-    const { digest, outboard } = OUTBOARDS_AT_ONCE ? hashBao(bytes) : { digest: blake3(bytes) };
-    const metas: ChunkMeta[] = [];
-    const stored = chunks.map((chunk) => {
-      const chunkDigest = blake3(chunk);
-      metas.push({ digest: chunkDigest, size: chunk.length });
-      return this.#store.put(chunkKey(chunkDigest), chunk);
-    });
-    if (outboard) stored.push(putOutboard(this.#store, digest, outboard));
-    await settle(stored);
-    await putLong(this.#store, blobKey(digest), encodeChunkList(metas));
-    return { digest, size };
+    return await this.#finish(hasher, await allOf(stored));
   }
 
   async #putStream(source: AsyncIterable<Bytes>): Promise<ChunkMeta> {
-    const bao = OUTBOARDS_AT_ONCE ? createBao() : undefined;
-    const hasher: Hasher = bao ?? createBlake3();
+    const hasher = new BlobHasher(this.#chunks.hashes);
     const metas: ChunkMeta[] = [];
     const writes = new Background(WRITE_WINDOW);
-    let size = 0;
-    let digest: Digest;
+    let index = 0;
     try {
-      for await (const chunk of chunkStream(source)) {
-        size += chunk.length;
-        hasher.update(chunk);
-        const chunkDigest = blake3(chunk);
-        metas.push({ digest: chunkDigest, size: chunk.length });
+      for await (const { chunk, digest } of chunkStream(source, (ahead) => hasher.cut(ahead))) {
+        const place = index++;
         await writes.room(chunk.length);
-        writes.follow(chunk.length, this.#store.put(chunkKey(chunkDigest), chunk));
-      }
-      digest = hasher.digest();
-      if (bao && metas.length > 1) {
-        const outboard = bao.outboard();
-        await writes.room(outboard.length);
-        writes.follow(outboard.length, putOutboard(this.#store, digest, outboard));
+        writes.follow(
+          chunk.length,
+          this.#chunks.put(chunk, digest).then((meta) => {
+            metas[place] = meta;
+          }),
+        );
       }
     } finally {
       await writes.idle();
     }
     writes.check();
-    if (metas.length === 0) await this.#store.put(chunkKey(digest), EMPTY);
-    else if (metas.length > 1) await putLong(this.#store, blobKey(digest), encodeChunkList(metas));
+    return await this.#finish(hasher, metas);
+  }
+
+  /** Makes a blob of its chunks, which are durable. */
+  async #finish(hasher: BlobHasher, metas: readonly ChunkMeta[]): Promise<ChunkMeta> {
+    const { store } = this.#chunks;
+    const { digest, size, outboard } = await hasher.end();
+    if (metas.length === 0) await store.put(chunkKey(digest), EMPTY);
+    else if (metas.length > 1) {
+      if (outboard) await putOutboard(store, digest, outboard);
+      await putLong(store, blobKey(digest), encodeChunkList(metas));
+    }
     return { digest, size };
   }
-}
-
-/** Waits for all, then throws the first failure: nothing goes on behind the caller's back. */
-async function settle(promises: Promise<void>[]): Promise<void> {
-  for (const result of await Promise.allSettled(promises)) {
-    if (result.status === "rejected") throw result.reason;
-  }
-}
-
-function verify(digest: Digest, bytes: Bytes): void {
-  if (!equals(blake3(bytes), digest)) throw new DamageError("blob", formatDigest(digest));
 }
 
 class OneChunkReader implements BlobReader {
@@ -185,14 +164,14 @@ interface Asked {
 
 class ManyChunksReader implements BlobReader {
   readonly size: number;
-  #store: ByteStore;
+  #store: ChunkStore;
   #ahead: Budget;
   #digest: Digest;
   #chunks: ChunkMeta[];
   #range: ByteRange;
 
   constructor(
-    store: ByteStore,
+    store: ChunkStore,
     ahead: Budget,
     digest: Digest,
     chunks: ChunkMeta[],
@@ -257,7 +236,7 @@ class ManyChunksReader implements BlobReader {
   }
 
   async #read(chunk: ChunkMeta): Promise<Bytes> {
-    const bytes = await this.#store.get(chunkKey(chunk.digest));
+    const [bytes] = await this.#store.getAll([chunk.digest]);
     if (!bytes) {
       throw new DamageError(
         "blob",
@@ -266,7 +245,6 @@ class ManyChunksReader implements BlobReader {
       );
     }
     if (bytes.length !== chunk.size) throw new DamageError("chunk", formatDigest(chunk.digest));
-    verify(chunk.digest, bytes);
     return bytes;
   }
 }

@@ -1,6 +1,7 @@
 /** `firn serve`: a store over HTTP and gRPC. */
 import { openCodecs } from "../adapters/codecs/codecs.ts";
 import { nativeHashes } from "../adapters/native/hashes.ts";
+import { openHashPool } from "../hash/hash_pool.ts";
 import { parseSecretKey, type SecretKey } from "../nix/signature.ts";
 import { createServer } from "../server/app.ts";
 import { listenGrpc, listenHttp, type Listening, UnderWay } from "./listening.ts";
@@ -18,9 +19,15 @@ export async function serve(args: readonly string[]): Promise<void> {
   }
   const log = (line: string) => console.error(`${new Date().toISOString()} ${line}`);
   const secretKeys = await Promise.all(options.secretKeys.map(readSecretKey));
-  await using store = await openStore(options, log);
+  await using pool = openHashPool({
+    hashes: nativeHashes,
+    spawn: spawnHashWorker,
+    workers: options.hashWorkers,
+  });
+  await using store = await openStore(options, log, pool);
   const underWay = new UnderWay();
   const stopping = new AbortController();
+  const page = await readPage(); // nothing is waited for between listening and being able to answer
   const servers: Listening[] = [];
   const content = options.contentListen &&
     listenHttp(options.contentListen, (request) => contents(request), underWay);
@@ -32,8 +39,8 @@ export async function serve(args: readonly string[]): Promise<void> {
     secretKeys,
     alone: !isRemote(options.store), // a folder is locked, memory is our own; others may write to another server
     codec: openCodecs(),
-    hashes: nativeHashes,
-    page: await readPage(),
+    hashes: pool,
+    page,
     upgradeWebSocket: underWay.upgradeWebSocket,
     stopping: stopping.signal,
     log,
@@ -55,6 +62,10 @@ export async function serve(args: readonly string[]): Promise<void> {
   });
   await Promise.all(servers.map(({ finished }) => finished));
   log("stopped");
+}
+
+function spawnHashWorker(): Worker {
+  return new Worker(new URL("hash_worker.ts", import.meta.url), { type: "module" });
 }
 
 async function readSecretKey(path: string): Promise<SecretKey> {

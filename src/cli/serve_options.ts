@@ -35,6 +35,8 @@ usage: firn serve [options]
   --directory-sizes documented|snix
                             how Directories written here count their
                             entries; snix: as running snix stores do      [documented]      FIRN_DIRECTORY_SIZES
+  --hash-workers N          threads that hash beside the main one; 0 for
+                            none                          [cores less one, at most 4]       FIRN_HASH_WORKERS
   --help                    show this
 
 examples:
@@ -76,6 +78,7 @@ export interface ServeOptions {
   readonly strictReferences: boolean;
   readonly writingOrigins: readonly string[];
   readonly sizes: "documented" | "snix";
+  readonly hashWorkers: number;
 }
 
 /** The options of a command line and its environment; `undefined` when help was asked for. */
@@ -103,6 +106,7 @@ export function readOptions(
         references: { type: "string" },
         "allow-origin": { type: "string", multiple: true },
         "directory-sizes": { type: "string" },
+        "hash-workers": { type: "string" },
         help: { type: "boolean", short: "h" },
       },
     }));
@@ -144,6 +148,7 @@ export function readOptions(
       values["directory-sizes"] ?? env("FIRN_DIRECTORY_SIZES") ?? "documented",
       ["documented", "snix"] as const,
     ),
+    hashWorkers: parseHashWorkers(values["hash-workers"] ?? env("FIRN_HASH_WORKERS")),
   };
 }
 
@@ -218,6 +223,16 @@ export function isRemote(store: string): boolean {
 function parsePriority(text: string): number {
   if (!/^-?\d{1,9}$/.test(text)) throw new UsageError(`Cannot use --priority ${text}: want a whole number`);
   return Number(text);
+}
+
+/** More keep no more work from the main thread than these do: it feeds them. */
+const MOST_WORKERS_UNTOLD = 4;
+const MOST_WORKERS = 64;
+
+function parseHashWorkers(text: string | undefined): number {
+  if (text === undefined) return Math.min(navigator.hardwareConcurrency - 1, MOST_WORKERS_UNTOLD);
+  if (/^\d{1,2}$/.test(text) && Number(text) <= MOST_WORKERS) return Number(text);
+  throw new UsageError(`Cannot use --hash-workers ${text}: want a number, 0 to ${MOST_WORKERS}`);
 }
 
 function parseAllowed(text: string): string {

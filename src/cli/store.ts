@@ -3,6 +3,7 @@
  * in front of it that keeps here what was read there.
  */
 import { nearFar } from "../combinators/near_far.ts";
+import type { BlobHashes } from "../hash/blob_hashes.ts";
 import { type Services, servicesOver } from "../store/services.ts";
 import { openHome } from "./home.ts";
 import { isRemote, type ServeOptions } from "./serve_options.ts";
@@ -10,14 +11,18 @@ import { isRemote, type ServeOptions } from "./serve_options.ts";
 /** A store that is open. Disposing it writes what waits and lets go of everything. */
 export interface OpenStore extends Services, AsyncDisposable {}
 
-/** Opens a store. `log` is told what takes long, and what went wrong and was made up for. Throws as `openHome`. */
+/**
+ * Opens a store. `log` is told what takes long, and what went wrong and was made up for. `hashes` says who hashes blobs of a store on
+ * this machine; default this thread. Throws as `openHome`.
+ */
 export async function openStore(
   { store, near }: Pick<ServeOptions, "store" | "near">,
   log: (line: string) => void,
+  hashes?: BlobHashes,
 ): Promise<OpenStore> {
   if (!isRemote(store)) {
     const home = await openHome(store, log);
-    return { ...servicesOver(home), [Symbol.asyncDispose]: () => home[Symbol.asyncDispose]() };
+    return { ...servicesOver(home, hashes), [Symbol.asyncDispose]: () => home[Symbol.asyncDispose]() };
   }
   await using resources = new AsyncDisposableStack();
   const { openRemote } = await import("./remote_store.ts"); // most servers need none of it

@@ -11,7 +11,7 @@ import { readPackTable } from "./pack_format.ts";
 import type { PackEntry, PackIndex, PackLocation } from "./pack_index.ts";
 
 /** Packs kept in memory: 4 MiB each at most. */
-const PACKS_KEPT = 8;
+const PACKS_KEPT = 4;
 /** A value of this many bytes is long. */
 const LONG = 128 * 1024;
 /** A pack of which more bytes than this are asked for at the same time is read whole. A chunk alone has not more. */

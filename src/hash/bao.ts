@@ -1,12 +1,11 @@
 /** Makes outboards (their format is that of `bao_tree.ts`) while blobs are hashed: each byte is hashed once. */
 import type { Bytes } from "../bytes/bytes.ts";
 import { type ByteSource, iterate } from "../bytes/streams.ts";
-import { type Bao, type BaoShape, groupLength, leftGroups, PARENT_LENGTH } from "./bao_tree.ts";
+import { type Bao, type BaoShape, groupLength } from "./bao_tree.ts";
 import { blake3 } from "./blake3.ts";
-import { CHUNK_LENGTH, parentValue, rootDigest, subtreeValue } from "./blake3_tree.ts";
+import { CHUNK_LENGTH, subtreeValue } from "./blake3_tree.ts";
+import { GroupValues } from "./group_values.ts";
 import type { Hasher } from "./hasher.ts";
-
-const VALUE_LENGTH = PARENT_LENGTH / 2;
 
 /** A BLAKE3 hash in progress that finds the outboard, too. */
 export interface BaoHasher extends Hasher {
@@ -35,8 +34,7 @@ class Outboarder implements BaoHasher {
   /** Bytes not hashed yet. The last group waits here, because one that is alone is hashed in another way. */
   #rest: Bytes;
   #fill = 0;
-  /** The chaining value of each group, in order; there is room for more. */
-  #values: Bytes = new Uint8Array(64 * VALUE_LENGTH);
+  #values = new GroupValues();
   #groups = 0;
   #outboard: Bytes | undefined;
 
@@ -69,8 +67,9 @@ class Outboarder implements BaoHasher {
       return blake3(last);
     }
     this.#add(last);
-    this.#outboard = new Uint8Array(PARENT_LENGTH * (this.#groups - 1));
-    return this.#merge(0, this.#groups, 0, rootDigest);
+    const { digest, outboard } = this.#values.merge(this.#groups);
+    this.#outboard = outboard;
+    return digest;
   }
 
   outboard(): Bytes {
@@ -79,24 +78,7 @@ class Outboarder implements BaoHasher {
   }
 
   #add(group: Bytes): void {
-    const at = VALUE_LENGTH * this.#groups;
-    if (at === this.#values.length) {
-      const larger = new Uint8Array(2 * at);
-      larger.set(this.#values);
-      this.#values = larger;
-    }
-    this.#values.set(subtreeValue(group, this.#groups * (this.#length / CHUNK_LENGTH)), at);
+    this.#values.set(this.#groups, subtreeValue(group, this.#groups * (this.#length / CHUNK_LENGTH)));
     this.#groups++;
-  }
-
-  /** The value of these groups. Their parents are written to the outboard from its parent number `parent` on. */
-  #merge(first: number, groups: number, parent: number, valueOf: typeof parentValue): Bytes {
-    if (groups === 1) return this.#values.subarray(VALUE_LENGTH * first, VALUE_LENGTH * (first + 1));
-    const half = leftGroups(groups);
-    const left = this.#merge(first, half, parent + 1, parentValue);
-    const right = this.#merge(first + half, groups - half, parent + half, parentValue);
-    this.#outboard!.set(left, PARENT_LENGTH * parent);
-    this.#outboard!.set(right, PARENT_LENGTH * parent + VALUE_LENGTH);
-    return valueOf(left, right);
   }
 }

@@ -3,11 +3,17 @@ import type { ChunkSizes } from "./fastcdc.ts";
 import { GEAR, masksFor } from "./gear.ts";
 import type { Kernel } from "./wasm/kernel.ts";
 
-/** Gives `cutPoint` over this kernel; the sizes are taken as they are. */
-export function cutPointOver(kernel: Kernel): (bytes: Uint8Array, sizes: ChunkSizes) => number {
-  const { memory, windowSize } = kernel;
+/**
+ * Gives `cutPoint` over this kernel; the sizes are taken as they are. With `staged` the chunk is at the beginning of the kernel's
+ * stage afterwards, which must have room for the longest: bytes are copied there only as far as the search goes.
+ */
+export function cutPointOver(
+  kernel: Kernel,
+  staged = false,
+): (bytes: Uint8Array, sizes: ChunkSizes) => number {
+  const { memory, windowSize, stage } = kernel;
   // Nothing is left in this window between two calls.
-  const input = kernel.oneShotState + kernel.windowOffset;
+  const window = kernel.oneShotState + kernel.windowOffset;
   const gear = new BigUint64Array(memory.buffer, kernel.gear, 2 * GEAR.length);
   gear.set(GEAR);
   gear.set(GEAR.map((value) => value << 1n), GEAR.length);
@@ -16,6 +22,7 @@ export function cutPointOver(kernel: Kernel): (bytes: Uint8Array, sizes: ChunkSi
   function scan(bytes: Uint8Array, start: number, end: number, mask: bigint): number {
     for (let at = start; at < end; at += windowSize) {
       const stop = Math.min(at + windowSize, end);
+      const input = staged ? stage + at : window;
       memory.set(bytes.subarray(at, stop), input);
       const found = kernel.scan(input, (stop - at) >>> 1, mask);
       if (found >= 0) return at + found;
@@ -24,6 +31,7 @@ export function cutPointOver(kernel: Kernel): (bytes: Uint8Array, sizes: ChunkSi
   }
 
   return (bytes, sizes) => {
+    if (staged) memory.set(bytes.subarray(0, sizes.min), stage);
     if (bytes.length <= sizes.min) return bytes.length;
     const end = Math.min(bytes.length, sizes.max);
     const center = even(Math.min(sizes.average, end));
@@ -31,7 +39,9 @@ export function cutPointOver(kernel: Kernel): (bytes: Uint8Array, sizes: ChunkSi
     kernel.restart();
     let cut = scan(bytes, even(sizes.min), center, masks.small);
     if (cut < 0) cut = scan(bytes, center, even(end), masks.large);
-    return cut < 0 ? end : cut;
+    if (cut >= 0) return cut;
+    if (staged && end > even(end)) memory[stage + end - 1] = bytes[end - 1];
+    return end;
   };
 }
 

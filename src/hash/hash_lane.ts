@@ -1,33 +1,37 @@
 /**
  * A ring of work for one worker that hashes, in shared memory: this thread fills slots, the worker empties them in order.
  *
- *   lane     := ready i32, 124 bytes free, SLOTS × control, SLOTS × input
- *   control  := state i32, operation i32, hasher i32, hash i32, length i32, 4 bytes free, first chunk f64, result
- *   result   := 96 bytes, of which a digest or a chaining value takes the first 64 at most
- *   input    := SLOT_LENGTH bytes, of which `length` count
+ *   lane     := ready i32, 124 bytes free, SLOTS × control, SLOTS × body
+ *   control  := state i32, operation i32, hasher i32, hash i32, count i32, result length i32, place f64, 96 bytes free
+ *   body     := lengths input            before the work is done
+ *             | result                   after
+ *   lengths  := count × i32              of the inputs, which follow each other
  *
- * Both sides wait by blocking, as a hasher's calls return when they are done. This side waits only where the worker is a
- * whole ring behind, and for a digest. Browsers forbid that to a page's own thread: see `hash_pool.ts`.
+ * The worker waits by blocking. So does this side for a whole ring and for a digest of a hasher, whose calls return when they are
+ * done; browsers forbid that to a page's own thread: see `hash_pool.ts`. For work whose result is promised nobody blocks.
  */
 import type { Bytes } from "../bytes/bytes.ts";
 import { HASH_LENGTHS, type HashName } from "./hasher.ts";
 
 /** Slots in a ring: enough that neither side waits for the other at every turn. */
 export const SLOTS = 16;
-/** Bytes a slot takes: a subtree of BLAKE3. */
-export const SLOT_LENGTH = 256 * 1024;
+/** Bytes of input a slot takes: the longest chunk. */
+export const SLOT_LENGTH = 512 * 1024;
+/** Inputs a slot takes. */
+export const SLOT_INPUTS = 1024;
 
 const CONTROL = 128;
-const INPUTS = CONTROL * (1 + SLOTS);
-const RESULT = 32;
-/** Bytes of the longest result. */
-const RESULT_LENGTH = 64;
-const FIRST_CHUNK = 24;
+const BODIES = CONTROL * (1 + SLOTS);
+const BODY = 4 * SLOT_INPUTS + SLOT_LENGTH;
+const PLACE = 24;
 /** Words of a control. */
-const STATE = 0, OPERATION = 1, HASHER = 2, HASH = 3, LENGTH = 4;
+const STATE = 0, OPERATION = 1, HASHER = 2, HASH = 3, COUNT = 4, RESULT_LENGTH = 5;
 const NAMES = Object.keys(HASH_LENGTHS) as HashName[];
 /** Milliseconds after which a worker that does not answer is given up. */
 const PATIENCE = 60_000;
+
+/** Slots that may wait where others could do the work, and the milliseconds after which a worker is taken to lag. */
+const QUEUED = 4, LAGGING = 2;
 
 /** States of a slot. What is in one that is full belongs to the worker, else to the other side. */
 const FULL = 1;
@@ -41,16 +45,20 @@ export type Work =
   | { operation: "digest"; hasher: number }
   /** Forgets a hash that nobody will end. */
   | { operation: "forget"; hasher: number }
-  /** The result is the chaining value of the input as a subtree of BLAKE3. */
-  | { operation: "subtree"; firstChunk: number }
+  /** The result is the chaining value of the input as a subtree of BLAKE3 that begins at this chunk. */
+  | { operation: "subtree"; place: number }
+  /** The result is the BLAKE3 digests of the inputs. */
+  | { operation: "digests" }
+  /** The result is the digest of the input, a chunk at this byte of its blob, and the values of the groups in it. */
+  | { operation: "chunk"; place: number }
   /** Nothing will follow. */
   | { operation: "stop" };
 
-const OPERATIONS: Work["operation"][] = ["update", "digest", "forget", "subtree", "stop"];
+const OPERATIONS: Work["operation"][] = ["update", "digest", "forget", "subtree", "digests", "chunk", "stop"];
 
 /** Memory for a lane. Throws where memory cannot be shared. */
 export function laneMemory(): SharedArrayBuffer {
-  return new SharedArrayBuffer(INPUTS + SLOTS * SLOT_LENGTH);
+  return new SharedArrayBuffer(BODIES + SLOTS * BODY);
 }
 
 /** What both sides see of a lane. */
@@ -94,13 +102,23 @@ export class LaneSlots {
     }
   }
 
-  write(slot: number, work: Work, input: Uint8Array): void {
+  /** Resolves when the worker is done with a slot, or after so long. */
+  async whileFull(slot: number, milliseconds: number): Promise<void> {
+    await Atomics.waitAsync(this.#words, word(slot, STATE), FULL, milliseconds).value;
+  }
+
+  write(slot: number, work: Work, inputs: readonly Uint8Array[]): void {
     this.#words[word(slot, OPERATION)] = OPERATIONS.indexOf(work.operation);
     this.#words[word(slot, HASHER)] = "hasher" in work ? work.hasher : 0;
     this.#words[word(slot, HASH)] = "hash" in work ? NAMES.indexOf(work.hash) : 0;
-    this.#words[word(slot, LENGTH)] = input.length;
-    this.#view.setFloat64(control(slot) + FIRST_CHUNK, "firstChunk" in work ? work.firstChunk : 0);
-    this.#bytes.set(input, INPUTS + slot * SLOT_LENGTH);
+    this.#words[word(slot, COUNT)] = inputs.length;
+    this.#view.setFloat64(control(slot) + PLACE, "place" in work ? work.place : 0);
+    let at = body(slot) + 4 * inputs.length;
+    for (let i = 0; i < inputs.length; i++) {
+      this.#words[body(slot) / 4 + i] = inputs[i].length;
+      this.#bytes.set(inputs[i], at);
+      at += inputs[i].length;
+    }
   }
 
   work(slot: number): Work {
@@ -110,37 +128,57 @@ export class LaneSlots {
       case "update":
         return { operation, hasher, hash: NAMES[this.#words[word(slot, HASH)]] };
       case "subtree":
-        return { operation, firstChunk: this.#view.getFloat64(control(slot) + FIRST_CHUNK) };
-      case "stop":
-        return { operation };
-      default:
+      case "chunk":
+        return { operation, place: this.#view.getFloat64(control(slot) + PLACE) };
+      case "digest":
+      case "forget":
         return { operation, hasher };
+      default:
+        return { operation };
     }
   }
 
-  /** The input: a view of shared memory. */
-  input(slot: number): Uint8Array {
-    const start = INPUTS + slot * SLOT_LENGTH;
-    return this.#bytes.subarray(start, start + this.#words[word(slot, LENGTH)]);
+  /** The inputs: views of shared memory. */
+  inputs(slot: number): Uint8Array[] {
+    const count = this.#words[word(slot, COUNT)];
+    let at = body(slot) + 4 * count;
+    return Array.from({ length: count }, (_, i) => {
+      const length = this.#words[body(slot) / 4 + i];
+      return this.#bytes.subarray(at, at += length);
+    });
   }
 
-  setResult(slot: number, result: Uint8Array): void {
-    this.#bytes.set(result, control(slot) + RESULT);
+  /** Puts results after each other, where the inputs were. */
+  setResult(slot: number, ...results: readonly Uint8Array[]): void {
+    let at = body(slot);
+    for (const result of results) {
+      this.#bytes.set(result, at);
+      at += result.length;
+    }
+    this.#words[word(slot, RESULT_LENGTH)] = at - body(slot);
   }
 
-  result(slot: number, length: number): Bytes {
-    const start = control(slot) + RESULT;
-    return new Uint8Array(this.#bytes.subarray(start, start + length));
+  result(slot: number): Bytes {
+    const start = body(slot);
+    return new Uint8Array(this.#bytes.subarray(start, start + this.#words[word(slot, RESULT_LENGTH)]));
   }
 }
 
+/** Bytes before a slot's control. */
 function control(slot: number): number {
   return CONTROL * (1 + slot);
+}
+
+/** Bytes before a slot's body. */
+function body(slot: number): number {
+  return BODIES + slot * BODY;
 }
 
 function word(slot: number, index: number): number {
   return control(slot) / 4 + index;
 }
+
+type Wanted = (result: Bytes) => void;
 
 /** This thread's side of a lane. */
 export class HashLane {
@@ -149,7 +187,9 @@ export class HashLane {
   #slots: LaneSlots;
   #next = 0;
   /** Who wants the result of each slot. */
-  #wanted: (((result: Bytes) => void) | undefined)[] = new Array(SLOTS).fill(undefined);
+  #wanted: (Wanted | undefined)[] = new Array(SLOTS).fill(undefined);
+  /** When each slot was filled. */
+  #putAt = new Float64Array(SLOTS);
   #stopped = false;
 
   constructor(memory: SharedArrayBuffer) {
@@ -161,20 +201,45 @@ export class HashLane {
     return !this.#stopped && this.#slots.ready;
   }
 
-  /** Whether work put now would begin without a wait for room. */
-  get hasRoom(): boolean {
-    return this.#slots.state(this.#next) !== FULL;
+  /**
+   * Whether what is put now will not wait for long: little waits, and what waits was put lately. A worker that gets no time from
+   * the system, because others want the processors too, is left alone until it has caught up.
+   */
+  get hasTime(): boolean {
+    const last = (this.#next + SLOTS - 1) % SLOTS;
+    if (this.#slots.state(last) !== FULL) return true;
+    const oldest = (this.#next + SLOTS - QUEUED) % SLOTS;
+    if (this.#slots.state(oldest) === FULL) return false;
+    let first = last;
+    for (let before = first; this.#slots.state(before) === FULL; before = (before + SLOTS - 1) % SLOTS) {
+      first = before;
+    }
+    return performance.now() - this.#putAt[first] < LAGGING;
   }
 
-  /** Puts work of at most one slot's bytes, which are read before this returns. `done` gets the result some time later. */
-  put(work: Work, input: Uint8Array, done?: (result: Bytes) => void): void {
+  /** Puts work of at most one slot's inputs, which are read before this returns. `done` gets the result some time later. */
+  put(work: Work, inputs: readonly Uint8Array[], done?: Wanted): void {
     if (this.#stopped) throw new Error("Cannot hash: the workers that hash have been stopped");
     const slot = this.#next;
     this.#take(slot);
-    this.#slots.write(slot, work, input);
+    this.#slots.write(slot, work, inputs);
     this.#wanted[slot] = done;
+    this.#putAt[slot] = performance.now();
     this.#slots.setState(slot, FULL);
     this.#next = (slot + 1) % SLOTS;
+  }
+
+  /** As {@link put}, and gives a promise of what `read` makes of the result. Nobody blocks for it. */
+  promise<T>(work: Work, inputs: readonly Uint8Array[], read: (result: Bytes) => T): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const wanted = (result: Bytes) => resolve(read(result));
+      this.put(work, inputs, wanted);
+      const slot = (this.#next + SLOTS - 1) % SLOTS;
+      this.#slots.whileFull(slot, PATIENCE).then(() => {
+        // It may have been handed on already, and the slot be somebody else's now.
+        if (this.#wanted[slot] === wanted) this.#take(slot);
+      }).catch(reject);
+    });
   }
 
   /** Waits for the result of each slot, and hands it to who wants it. */
@@ -182,11 +247,15 @@ export class HashLane {
     for (let i = 0; i < SLOTS; i++) this.#take((this.#next + i) % SLOTS);
   }
 
-  /** Asks the worker to end. */
-  stop(): void {
-    if (this.#stopped) return;
-    if (this.ready) this.put({ operation: "stop" }, new Uint8Array(0));
+  /** Asks the worker to end, now or as soon as it has started, also one that has failed. Says whether it could be asked. */
+  stop(): boolean {
+    const slot = this.#next;
     this.#stopped = true;
+    this.#slots.waitWhileFull(slot, PATIENCE);
+    if (this.#slots.state(slot) === FULL) return false;
+    this.#slots.write(slot, { operation: "stop" }, []);
+    this.#slots.setState(slot, FULL);
+    return true;
   }
 
   /** Waits until a slot is free, and hands on its result. */
@@ -198,7 +267,8 @@ export class HashLane {
       const how = state === FULL ? "does not answer" : "has failed";
       throw new Error(`Cannot hash: the worker that hashes ${how}; what comes next is hashed without it`);
     }
-    this.#wanted[slot]?.(this.#slots.result(slot, RESULT_LENGTH));
+    const wanted = this.#wanted[slot];
     this.#wanted[slot] = undefined;
+    wanted?.(this.#slots.result(slot));
   }
 }

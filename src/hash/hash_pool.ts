@@ -5,11 +5,18 @@
 import type { Bytes } from "../bytes/bytes.ts";
 import { blake3 } from "./blake3.ts";
 import { CHUNK_LENGTH, parentValue, rootDigest, subtreeValue } from "./blake3_tree.ts";
-import { HashLane, laneMemory, SLOT_LENGTH } from "./hash_lane.ts";
+import { type BlobHashes, type ChunkHashes, ownHashes } from "./blob_hashes.ts";
+import { cutPoint } from "./fastcdc.ts";
+import { HashLane, laneMemory, SLOT_INPUTS, SLOT_LENGTH } from "./hash_lane.ts";
 import { HASH_LENGTHS, type Hasher, type HashName, type HashProvider } from "./hasher.ts";
 
 /** Inputs up to this many bytes are hashed here: for those a worker costs more than it saves. */
 const SHORT = 128 * 1024;
+/** Blobs that are together up to this many bytes, too: they are hashed at once, so there is less to wait for. */
+const FEW = 32 * 1024;
+/** Bytes of a subtree that `createBlake3` gives to a worker. */
+const SUBTREE = 256 * 1024;
+const DIGEST_LENGTH = HASH_LENGTHS.sha256;
 
 /**
  * What a pool needs of a `Worker`. Its module must hand the memory it is sent to `serveLane`, which it must import only then:
@@ -30,7 +37,7 @@ export interface HashPoolOptions {
 }
 
 /** Hashes in workers. Disposing ends them; hashes that are still under way then fail. */
-export interface HashPool extends HashProvider, AsyncDisposable {
+export interface HashPool extends HashProvider, BlobHashes, AsyncDisposable {
   /** Starts a BLAKE3 hash whose subtrees are hashed in all workers and in this thread, whoever has time. */
   createBlake3(): Hasher;
   /** Resolves when all workers take work, or after so many milliseconds; says whether they do. */
@@ -43,6 +50,7 @@ export function openHashPool(options: HashPoolOptions): HashPool {
 }
 
 class Pool implements HashPool {
+  readonly groups = ownHashes.groups;
   #hashes: HashProvider;
   #workers: LaneWorker[] = [];
   #lanes: HashLane[] = [];
@@ -51,7 +59,7 @@ class Pool implements HashPool {
   #dropped = new FinalizationRegistry<{ lane: HashLane; hasher: number }>(({ lane, hasher }) => {
     lane.hashers--;
     try {
-      if (lane.ready) lane.put({ operation: "forget", hasher }, new Uint8Array(0));
+      if (lane.ready) lane.put({ operation: "forget", hasher }, []);
     } catch {
       // The worker has failed, and its state is gone with it.
     }
@@ -77,6 +85,30 @@ class Pool implements HashPool {
     return new PoolBlake3(this.#lanes);
   }
 
+  digests(blobs: readonly Bytes[]): Bytes[] | Promise<Bytes[]> {
+    const length = blobs.reduce((sum, blob) => sum + blob.length, 0);
+    const fits = length > FEW && length <= SLOT_LENGTH && blobs.length <= SLOT_INPUTS;
+    const lane = fits ? this.#laneWithTime() : undefined;
+    return lane ? lane.promise({ operation: "digests" }, blobs, eachDigest) : ownHashes.digests(blobs);
+  }
+
+  cut(ahead: Bytes, start: number): { length: number; hashes: ChunkHashes | Promise<ChunkHashes> } {
+    const lane = this.#laneWithTime();
+    if (!lane) return ownHashes.cut(ahead, start);
+    const length = cutPoint(ahead);
+    const work = { operation: "chunk", place: start } as const;
+    const hashes = lane.promise(work, [ahead.subarray(0, length)], (result) => ({
+      digest: result.subarray(0, DIGEST_LENGTH),
+      groups: result.subarray(DIGEST_LENGTH),
+    }));
+    return { length, hashes };
+  }
+
+  /** A lane that would begin soon with what it is given, if what it gives is what this thread would. */
+  #laneWithTime(): HashLane | undefined {
+    return this.groups ? this.#lanes.find((lane) => lane.ready && lane.hasTime) : undefined;
+  }
+
   async started(milliseconds: number): Promise<boolean> {
     const end = performance.now() + milliseconds;
     const ready = () => this.#lanes.every((lane) => lane.ready);
@@ -84,9 +116,12 @@ class Pool implements HashPool {
     return this.#lanes.length > 0 && ready();
   }
 
-  /** Begins a hash in the worker with the fewest, if there is one. */
+  /**
+   * Begins a hash in the worker with the fewest, if there are several: what was begun in one must be ended there, however slow it is,
+   * so the first is kept for what anybody can do.
+   */
   begin(owner: object): { lane: HashLane; hasher: number } | undefined {
-    const lane = this.#lanes.filter(({ ready }) => ready).sort((a, b) => a.hashers - b.hashers)[0];
+    const lane = this.#lanes.slice(1).filter(({ ready }) => ready).sort((a, b) => a.hashers - b.hashers)[0];
     if (!lane) return undefined;
     lane.hashers++;
     const begun = { lane, hasher: this.#hashers++ };
@@ -103,27 +138,28 @@ class Pool implements HashPool {
   // deno-lint-ignore require-await
   async [Symbol.asyncDispose](): Promise<void> {
     for (const [i, lane] of this.#lanes.entries()) {
-      try {
-        if (lane.ready) {
-          lane.stop();
-          continue;
-        }
-      } catch {
-        // It has failed: whoever waits for a digest is told.
-      }
-      this.#workers[i].terminate();
+      // Asked, not terminated, for a thread that waits would not notice; also one that is still starting.
+      if (!lane.stop()) this.#workers[i].terminate();
     }
   }
 }
 
-/** Whether this thread can share memory and wait for another. */
+/** Whether this thread can share memory and wait for another, in both ways. */
 function mayWait(): boolean {
   try {
+    if (!("waitAsync" in Atomics)) return false;
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 0);
     return true;
   } catch {
     return false;
   }
+}
+
+function eachDigest(result: Bytes): Bytes[] {
+  return Array.from(
+    { length: result.length / DIGEST_LENGTH },
+    (_, i) => result.subarray(DIGEST_LENGTH * i, DIGEST_LENGTH * (i + 1)),
+  );
 }
 
 /** Keeps input until it is clear that it is long. */
@@ -162,7 +198,7 @@ class PoolHasher implements Hasher {
     if (!this.#remote) return this.#local.digest();
     const { lane, hasher } = this.#remote;
     let digest: Bytes;
-    lane.put({ operation: "digest", hasher }, new Uint8Array(0), (result) => digest = result);
+    lane.put({ operation: "digest", hasher }, [], (result) => digest = result);
     lane.drain();
     this.#pool.end(this, lane);
     return digest!.subarray(0, HASH_LENGTHS[this.#name]);
@@ -178,12 +214,12 @@ class PoolHasher implements Hasher {
     if (!this.#remote) return this.#local.update(bytes);
     const { lane, hasher } = this.#remote;
     for (let at = 0; at < bytes.length; at += SLOT_LENGTH) {
-      lane.put({ operation: "update", hasher, hash: this.#name }, bytes.subarray(at, at + SLOT_LENGTH));
+      lane.put({ operation: "update", hasher, hash: this.#name }, [bytes.subarray(at, at + SLOT_LENGTH)]);
     }
   }
 }
 
-/** Cuts input into subtrees of a slot's length; their values, 32 bytes each, are kept until the end. */
+/** Cuts input into subtrees of a fixed length; their values, 32 bytes each, are kept until the end. */
 class PoolBlake3 implements Hasher {
   #lanes: HashLane[];
   #values: Bytes[] = [];
@@ -198,14 +234,14 @@ class PoolBlake3 implements Hasher {
   update(bytes: Bytes): void {
     for (let at = 0; at < bytes.length;) {
       // What may be the last subtree is kept: if it is the only one it is hashed differently.
-      if (this.#filled === SLOT_LENGTH) this.#hash(this.#buffer!);
-      if (this.#filled === 0 && bytes.length - at > SLOT_LENGTH) {
-        this.#hash(bytes.subarray(at, at + SLOT_LENGTH));
-        at += SLOT_LENGTH;
+      if (this.#filled === SUBTREE) this.#hash(this.#buffer!);
+      if (this.#filled === 0 && bytes.length - at > SUBTREE) {
+        this.#hash(bytes.subarray(at, at + SUBTREE));
+        at += SUBTREE;
         continue;
       }
-      this.#buffer ??= new Uint8Array(SLOT_LENGTH);
-      const part = bytes.subarray(at, at + SLOT_LENGTH - this.#filled);
+      this.#buffer ??= new Uint8Array(SUBTREE);
+      const part = bytes.subarray(at, at + SUBTREE - this.#filled);
       this.#buffer.set(part, this.#filled);
       this.#filled += part.length;
       at += part.length;
@@ -224,15 +260,16 @@ class PoolBlake3 implements Hasher {
   #hash(bytes: Bytes): void {
     const index = this.#count;
     const firstChunk = this.#firstChunk();
-    const lane = this.#lanes.find((lane) => lane.ready && lane.hasRoom);
-    if (lane) lane.put({ operation: "subtree", firstChunk }, bytes, (value) => this.#values[index] = value);
-    else this.#values[index] = subtreeValue(bytes, firstChunk);
+    const lane = this.#lanes.find((lane) => lane.ready && lane.hasTime);
+    if (lane) {
+      lane.put({ operation: "subtree", place: firstChunk }, [bytes], (value) => this.#values[index] = value);
+    } else this.#values[index] = subtreeValue(bytes, firstChunk);
     this.#count++;
     this.#filled = 0;
   }
 
   #firstChunk(): number {
-    return this.#count * SLOT_LENGTH / CHUNK_LENGTH;
+    return this.#count * SUBTREE / CHUNK_LENGTH;
   }
 }
 

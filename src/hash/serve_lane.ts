@@ -1,6 +1,7 @@
 /** The worker's side of a lane: what the entry of a worker that hashes calls. */
 import type { Bytes } from "../bytes/bytes.ts";
 import { subtreeValue } from "./blake3_tree.ts";
+import { stage } from "./blob_hashes.ts";
 import type { Hasher, HashProvider } from "./hasher.ts";
 import { DONE, FAILED, LaneSlots, SLOT_LENGTH, SLOTS } from "./hash_lane.ts";
 
@@ -11,8 +12,12 @@ import { DONE, FAILED, LaneSlots, SLOT_LENGTH, SLOTS } from "./hash_lane.ts";
 export async function serveLane(memory: SharedArrayBuffer, hashes: HashProvider): Promise<void> {
   const slots = new LaneSlots(memory);
   const hashers = new Map<number, Hasher>();
-  // Input is copied here first: not every platform's hashes read shared memory.
+  // Not every platform's hashes read shared memory.
   const buffer: Bytes = new Uint8Array(SLOT_LENGTH);
+  const copied = (input: Uint8Array) => {
+    buffer.set(input);
+    return buffer.subarray(0, input.length);
+  };
   let failed = false;
   slots.setReady();
   for (let slot = 0;; slot = (slot + 1) % SLOTS) {
@@ -20,14 +25,12 @@ export async function serveLane(memory: SharedArrayBuffer, hashes: HashProvider)
     const work = slots.work(slot);
     if (work.operation === "stop") return slots.setState(slot, DONE);
     try {
-      const shared = slots.input(slot);
-      buffer.set(shared);
-      const input = buffer.subarray(0, shared.length);
+      const inputs = slots.inputs(slot);
       switch (work.operation) {
         case "update": {
           const hasher = hashers.get(work.hasher) ?? await hashes.create(work.hash);
           hashers.set(work.hasher, hasher);
-          hasher.update(input);
+          hasher.update(copied(inputs[0]));
           break;
         }
         case "digest":
@@ -38,7 +41,15 @@ export async function serveLane(memory: SharedArrayBuffer, hashes: HashProvider)
           hashers.delete(work.hasher);
           break;
         case "subtree":
-          slots.setResult(slot, subtreeValue(input, work.firstChunk));
+          slots.setResult(slot, subtreeValue(copied(inputs[0]), work.place));
+          break;
+        case "digests":
+          slots.setResult(slot, ...stage!.digests(inputs));
+          break;
+        case "chunk": {
+          const { digest, groups } = stage!.chunk(inputs[0], work.place);
+          slots.setResult(slot, digest, groups);
+        }
       }
     } catch {
       failed = true;

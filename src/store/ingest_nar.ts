@@ -1,16 +1,16 @@
 /**
  * NAR → castore: an archive comes in as a stream, its files become blobs and its folders Directories.
  *
- * One pass, in one thread: each piece is hashed, scanned for references and parsed. Files under 1 MiB are stored in the
- * background while parsing goes on, many at a time, with a bound on their bytes; longer ones are streamed. A Directory
- * is stored as soon as all below it is. Contents are passed on as views of the source's pieces, which it may use again:
+ * One pass: each piece is hashed, scanned for references and parsed. Files under 1 MiB are stored in the
+ * background while parsing goes on, many at a time, with a bound on their bytes; short ones that lie in one piece, together; longer
+ * ones are streamed. A Directory is stored as soon as all below it is. Contents are passed on as views of the source's pieces, which it may use again:
  * nothing is allocated for a piece, so memory stays flat however fast a NAR comes.
  */
 import { Budget } from "../bytes/budget.ts";
 import { type Bytes, EMPTY } from "../bytes/bytes.ts";
 import { Channel } from "../bytes/channel.ts";
 import { type ByteSource, iterate } from "../bytes/streams.ts";
-import type { BlobService, ChunkMeta } from "../castore/blob_service.ts";
+import { type BlobService, SHORT_LENGTH } from "../castore/blob_service.ts";
 import {
   type Directory,
   directoryDigest,
@@ -32,6 +32,8 @@ const SMALL = 1024 * 1024;
 const IN_FLIGHT = 128 * 1024 * 1024;
 /** What a small file counts at least: an empty one is on its way too. */
 const LEAST_WEIGHT = 4096;
+/** Bytes of short files, and how many of them, that are stored together. */
+const TOGETHER = 512 * 1024, MOST_TOGETHER = 512;
 /** Bytes of a long file that may wait for the store. */
 const STREAM_WINDOW = 2 * 1024 * 1024;
 
@@ -125,12 +127,23 @@ interface ShortFile {
   filled: number;
 }
 
+/** A short file that is all there, in the source's piece, and the folder it is in. */
+interface WholeFile {
+  readonly frame: Frame | undefined;
+  readonly name: Bytes;
+  readonly executable: boolean;
+  readonly bytes: Bytes;
+}
+
 /** Builds the tree from the tokens of a NAR, storing as it goes. */
 class TreeBuilder {
   #options: IngestOptions;
   #budget: Budget;
   #frame: Frame | undefined;
   #short: ShortFile | undefined;
+  /** What is to be stored together, and its bytes. */
+  #whole: WholeFile[] = [];
+  #wholeBytes = 0;
   #scratch: Bytes | undefined;
   /** The long file on its way to the store. */
   #long: Channel<Bytes> | undefined;
@@ -188,7 +201,9 @@ class TreeBuilder {
       this.#short.bytes = this.#scratchFor(this.#short, this.#short.bytes!);
       this.#short.borrowed = false;
     }
-    return this.#long?.drained();
+    const stored = this.#storeWhole();
+    const drained = this.#long?.drained();
+    return stored && drained ? stored.then(() => drained) : stored ?? drained;
   }
 
   /** Waits for all that is under way and returns the root node. */
@@ -236,18 +251,49 @@ class TreeBuilder {
   }
 
   #endShort(): Promise<void> | undefined {
-    const { name, size, executable, bytes } = this.#short!;
+    const { name, size, executable, bytes = EMPTY, borrowed } = this.#short!;
     const frame = this.#frame;
     this.#short = undefined;
     if (frame) frame.waiting++;
+    const { blobs } = this.#options;
+    if (blobs.putAll && size <= SHORT_LENGTH && (borrowed || size === 0)) {
+      const full = this.#wholeBytes + size > TOGETHER || this.#whole.length === MOST_TOGETHER;
+      const stored = full ? this.#storeWhole() : undefined;
+      this.#whole.push({ frame, name, executable, bytes });
+      this.#wholeBytes += size;
+      return stored;
+    }
     const weight = Math.max(size, LEAST_WEIGHT);
-    const store = () =>
-      this.#watch(this.#options.blobs.put(bytes ?? EMPTY), weight, (blob) => {
+    return this.#withRoom(weight, () =>
+      this.#watch(blobs.put(bytes), weight, (blob) => {
         this.#settle(frame, name, { type: "file", digest: blob.digest, size, executable });
+      }));
+  }
+
+  /** Begins to store the files that wait for it together. Returns a promise to wait for when too much is under way. */
+  #storeWhole(): Promise<void> | undefined {
+    const files = this.#whole;
+    if (files.length === 0) return undefined;
+    const weight = Math.max(this.#wholeBytes, LEAST_WEIGHT * files.length);
+    this.#whole = [];
+    this.#wholeBytes = 0;
+    return this.#withRoom(weight, () => {
+      const putting = this.#options.blobs.putAll!(files.map(({ bytes }) => bytes));
+      this.#watch(putting, weight, (stored) => {
+        files.forEach(({ frame, name, executable }, i) => {
+          const { digest, size } = stored[i];
+          this.#settle(frame, name, { type: "file", digest, size, executable });
+        });
       });
+    });
+  }
+
+  /** Begins something when there is room for it, which may be now. */
+  #withRoom(weight: number, begin: () => void): Promise<void> | undefined {
     const wait = this.#budget.take(weight);
-    if (!wait) return void store();
-    return wait.then(store);
+    if (wait) return wait.then(begin);
+    begin();
+    return undefined;
   }
 
   #startLong(name: Bytes, size: number, executable: boolean): void {
@@ -268,8 +314,8 @@ class TreeBuilder {
     return drained;
   }
 
-  /** Follows a blob that is being stored, in the background. */
-  #watch(putting: Promise<ChunkMeta>, weight: number, stored: (blob: ChunkMeta) => void): void {
+  /** Follows what is being stored, in the background. */
+  #watch<T>(putting: Promise<T>, weight: number, stored: (blobs: T) => void): void {
     this.#underWay++;
     const ended = () => {
       if (weight) this.#budget.give(weight);
@@ -307,18 +353,23 @@ class TreeBuilder {
     else this.#root = node;
   }
 
+  /** One thing less that a folder waits for; if it was the last, the folder is stored, and its own folder waits for less. */
   #release(frame: Frame): void {
-    if (--frame.waiting > 0 || this.#failure) return;
-    const directory = directoryOf(frame.items);
+    for (let at: Frame | undefined = frame; at && --at.waiting === 0 && !this.#failure; at = at.parent) {
+      this.#add(at.parent, at.name, this.#storeFolder(at));
+    }
+  }
+
+  #storeFolder({ items }: Frame): Node {
+    const directory = directoryOf(items);
     this.#closure ??= this.#options.directories.putClosure(this.#directories).then(() => {}, (error) => {
       this.#failure ??= { error };
     });
     this.#directories.push(directory);
-    const node: Node = {
+    return {
       type: "directory",
       digest: directoryDigest(directory),
       size: directorySize(directory, this.#options.sizes ?? "documented"),
     };
-    this.#settle(frame.parent, frame.name, node);
   }
 }

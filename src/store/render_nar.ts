@@ -1,17 +1,16 @@
 /**
  * castore → NAR: the bytes of an archive, or of any stretch of it, from a layout and the blobs.
  *
- * Blobs are asked for ahead of the reader, many at once, with a bound on their bytes; small ones and the words between
- * are put together into pieces large enough for a socket. Where the blobs have some in memory, asking for a short one
- * brings its neighbours there; then only one now and then is asked for ahead, and the others are taken from there.
+ * Blobs are asked for ahead of the reader, many at once, with a bound on their bytes. Short ones that follow each other are
+ * one run with the words between them: asked for together, where the service can give them so, and put together into pieces
+ * large enough for a socket.
  */
 import type { Bytes } from "../bytes/bytes.ts";
-import type { BlobReader, BlobService } from "../castore/blob_service.ts";
+import { type BlobReader, type BlobService, SHORT_LENGTH } from "../castore/blob_service.ts";
 import type { ByteRange } from "../castore/byte_store.ts";
-import { formatDigest } from "../castore/digest.ts";
+import { type Digest, formatDigest } from "../castore/digest.ts";
 import type { FileNode } from "../castore/node.ts";
 import { DamageError, MissingError } from "../errors.ts";
-import { DEFAULT_CHUNK_SIZES } from "../hash/fastcdc.ts";
 import type { NarLayout, Segment } from "./nar_layout.ts";
 
 /** Pieces handed out have about this many bytes. */
@@ -24,12 +23,8 @@ const AHEAD = 4 * 1024 * 1024;
 const BLOBS_AHEAD = 512;
 /** Memory a long blob's own reading ahead takes, at most. */
 const MOST_WEIGHT = 2 * 1024 * 1024;
-/** A blob of at most this length is one chunk. */
-const SHORT = DEFAULT_CHUNK_SIZES.min;
-/** Of short blobs whose neighbours come with them, one is asked for ahead in every so many bytes. */
-const ASK_EVERY = 1024 * 1024;
-/** Two blobs not brought by their neighbours, with fewer parts than this between, are taken for a sign that none is. */
-const SEEN_TOGETHER = 16;
+/** A run is ended when its blobs have so many bytes, or are so many. */
+const RUN = 256 * 1024, MOST_IN_RUN = 128;
 
 /**
  * The bytes of a NAR, or those the range covers (end clamped), in pieces that are only to be read. Fails with
@@ -43,15 +38,19 @@ export async function* renderNar(
 ): AsyncGenerator<Bytes, void, void> {
   const joiner = new Joiner();
   const parts = new Parts(layout.segments(range?.start, range?.end), blobs);
-  while (true) {
-    // What is at hand is not waited for: a turn of the loop for each of thousands of files would cost more than they do.
-    const next = parts.next();
-    const part = next instanceof Promise ? await next : next;
-    if (!part) break;
-    if (part instanceof Uint8Array) {
-      for (const piece of joiner.add(part)) yield piece;
+  for (let part = parts.next(); part; part = parts.next()) {
+    if (part.type === "run") {
+      const found = await part.asked!;
+      let next = 0;
+      for (const segment of part.segments) {
+        // What is there is not waited for: a turn of the loop for each of thousands of files would cost more than they do.
+        const bytes = segment.type === "literal"
+          ? segment.bytes
+          : cutOut(segment, found[next++]) ?? await readAlone(segment, blobs);
+        for (const piece of joiner.add(bytes)) yield piece;
+      }
     } else {
-      for await (const bytes of part) for (const piece of joiner.add(bytes)) yield piece;
+      for await (const bytes of await part.asked) for (const piece of joiner.add(bytes)) yield piece;
     }
   }
   const last = joiner.end();
@@ -60,27 +59,34 @@ export async function* renderNar(
 
 type BlobSegment = Segment & { readonly type: "blob" };
 
-/** A segment on its way to the reader, and its blob if that was asked for. */
-interface Waiting {
-  readonly segment: Segment;
-  readonly weight: number;
-  asked: Promise<BlobReader> | undefined;
+/** Short blobs and the words between them. */
+interface Run {
+  readonly type: "run";
+  readonly segments: Segment[];
+  readonly digests: Digest[];
+  weight: number;
+  asked: Promise<(Bytes | undefined)[]> | undefined;
 }
 
-/** The segments in order, blobs asked for ahead. */
+/** A blob that is read for itself. */
+interface Alone {
+  readonly type: "alone";
+  readonly weight: number;
+  readonly asked: Promise<BlobReader>;
+}
+
+/** The segments in order, as runs and blobs that are asked for ahead. */
 class Parts {
   #segments: Iterator<Segment>;
   #blobs: BlobService;
-  #waiting: Waiting[] = [];
-  #first = 0;
+  #waiting: (Run | Alone)[] = [];
+  /** The run that may get more; it is not asked for yet. */
+  #open: Run | undefined;
   #weight = 0;
+  #count = 0;
   #ended = false;
-  /** Weight of the part that was handed out last: its reader is still at it. */
-  #handedOut = 0;
-  /** Bytes since a short blob was asked for ahead. */
-  #passed = ASK_EVERY;
-  /** Parts since a short blob was not at hand. */
-  #sinceMissed = SEEN_TOGETHER;
+  /** The part that was handed out last: its reader is still at it. */
+  #handedOut: Run | Alone | undefined;
 
   constructor(segments: Iterator<Segment>, blobs: BlobService) {
     this.#segments = segments;
@@ -88,66 +94,73 @@ class Parts {
   }
 
   /** The next part; `undefined` after the last. */
-  next(): Bytes | Promise<BlobReader> | undefined {
-    this.#weight -= this.#handedOut;
-    this.#fill();
-    if (this.#first === this.#waiting.length) return undefined;
-    const next = this.#waiting[this.#first++];
-    this.#handedOut = next.weight;
-    // Dropped in batches: shifting a long queue for every blob would cost more than the blobs.
-    if (this.#first === BLOBS_AHEAD) {
-      this.#waiting.splice(0, this.#first);
-      this.#first = 0;
+  next(): Run | Alone | undefined {
+    if (this.#handedOut) {
+      this.#weight -= this.#handedOut.weight;
+      this.#count -= blobsIn(this.#handedOut);
     }
-    this.#sinceMissed++;
-    if (next.segment.type === "literal") return next.segment.bytes;
-    return next.asked ?? atHand(next.segment, this.#blobs) ?? this.#askNow(next);
+    while (!this.#ended && this.#weight < AHEAD && this.#count < BLOBS_AHEAD) this.#add();
+    if (this.#ended || this.#waiting[0] === this.#open) this.#ask();
+    return this.#handedOut = this.#waiting.shift();
   }
 
-  #fill(): void {
-    while (!this.#ended && this.#weight < AHEAD && this.#waiting.length - this.#first < BLOBS_AHEAD) {
-      const { done, value: segment } = this.#segments.next();
-      if (done) {
-        this.#ended = true;
-        return;
-      }
-      const length = segment.type === "literal" ? segment.bytes.length : segment.end - segment.start;
-      const waiting = { segment, weight: Math.min(length, MOST_WEIGHT), asked: undefined };
-      this.#waiting.push(waiting);
-      this.#weight += waiting.weight;
-      this.#passed += length;
-      if (segment.type === "literal") continue;
-      const short = segment.file.size <= SHORT;
-      if (short && this.#blobs.atHand && this.#passed < ASK_EVERY) continue;
-      if (short) this.#passed = 0;
-      this.#ask(waiting);
+  #add(): void {
+    const { done, value: segment } = this.#segments.next();
+    if (done) {
+      this.#ended = true;
+      return;
     }
+    if (segment.type === "literal") return this.#addToRun(segment, segment.bytes.length);
+    this.#count++;
+    const length = segment.end - segment.start;
+    if (this.#blobs.getAll && segment.file.size <= SHORT_LENGTH) {
+      this.#addToRun(segment, length);
+      this.#open!.digests.push(segment.file.digest);
+      if (this.#open!.weight >= RUN || this.#open!.digests.length === MOST_IN_RUN) this.#ask();
+      return;
+    }
+    this.#ask();
+    const asked = openSegment(segment, this.#blobs);
+    asked.catch(() => {}); // reported where it is awaited, which may be later or, after an early end, never
+    const weight = Math.min(length, MOST_WEIGHT);
+    this.#weight += weight;
+    this.#waiting.push({ type: "alone", weight, asked });
   }
 
-  #ask(waiting: Waiting): Promise<BlobReader> | undefined {
-    const { segment } = waiting;
-    if (segment.type === "literal" || waiting.asked) return waiting.asked;
-    waiting.asked = openSegment(segment, this.#blobs);
-    waiting.asked.catch(() => {}); // reported where it is awaited, which may be later or, after an early end, never
-    return waiting.asked;
+  #addToRun(segment: Segment, length: number): void {
+    if (!this.#open) {
+      this.#open = { type: "run", segments: [], digests: [], weight: 0, asked: undefined };
+      this.#waiting.push(this.#open);
+    }
+    this.#open.segments.push(segment);
+    this.#open.weight += length;
+    this.#weight += length;
   }
 
-  /** Asks for a blob that its neighbours did not bring, and for all that wait if that happens often. */
-  #askNow(next: Waiting): Promise<BlobReader> | undefined {
-    const asked = this.#ask(next);
-    if (this.#sinceMissed < SEEN_TOGETHER) {
-      for (let i = this.#first; i < this.#waiting.length; i++) this.#ask(this.#waiting[i]);
-    }
-    this.#sinceMissed = 0;
-    return asked;
+  /** Ends the open run and asks for its blobs. */
+  #ask(): void {
+    const run = this.#open;
+    if (!run) return;
+    this.#open = undefined;
+    run.asked = run.digests.length === 0 ? Promise.resolve([]) : this.#blobs.getAll!(run.digests);
+    run.asked.catch(() => {}); // as above
   }
 }
 
-function atHand({ file, start, end }: BlobSegment, blobs: BlobService): Bytes | undefined {
-  const bytes = blobs.atHand?.(file.digest);
-  if (!bytes) return undefined;
-  checkSize(file, bytes.length);
-  return end - start === bytes.length ? bytes : bytes.subarray(start, end);
+function blobsIn(part: Run | Alone): number {
+  return part.type === "run" ? part.digests.length : 1;
+}
+
+/** What a run needs of a blob that came with it. */
+function cutOut({ file, start, end }: BlobSegment, found: Bytes | undefined): Bytes | undefined {
+  if (!found) return undefined;
+  checkSize(file, found.length);
+  return end - start === found.length ? found : found.subarray(start, end);
+}
+
+/** What a run needs of a blob that did not come: it is not there, or longer than its node says. */
+async function readAlone(segment: BlobSegment, blobs: BlobService): Promise<Bytes> {
+  return await (await openSegment(segment, blobs)).bytes();
 }
 
 async function openSegment({ file, start, end }: BlobSegment, blobs: BlobService): Promise<BlobReader> {

@@ -6,6 +6,7 @@ import { blobsOver } from "../castore/blobs_over.ts";
 import type { ByteStore } from "../castore/byte_store.ts";
 import { directoriesOver } from "../castore/directories_over.ts";
 import type { DirectoryService } from "../castore/directory_service.ts";
+import type { BlobHashes } from "../hash/blob_hashes.ts";
 import type { PathInfoService } from "./path_info_service.ts";
 import { pathInfosOver } from "./path_infos_over.ts";
 
@@ -25,10 +26,10 @@ export interface Services {
   readonly names: ByteStore;
 }
 
-/** The services of a store that lives in a home. */
-export function servicesOver({ names, bytes }: Home): Services {
+/** The services of a store that lives in a home. @param hashes who hashes blobs; default this thread */
+export function servicesOver({ names, bytes }: Home, hashes?: BlobHashes): Services {
   return {
-    blobs: blobsOver(bytes),
+    blobs: blobsOver(bytes, hashes),
     directories: directoriesOver(bytes),
     pathInfos: pathInfosOver(names),
     names,

@@ -11,12 +11,14 @@ import { createBLAKE3, createSHA256 } from "hash-wasm";
 import { openMemory } from "../../src/adapters/memory/memory_store.ts";
 import { nativeHashes } from "../../src/adapters/native/hashes.ts";
 import { type Bytes, EMPTY } from "../../src/bytes/bytes.ts";
-import { chunksOf } from "../../src/castore/chunking.ts";
+import { chunksOf } from "../castore/_chunks.ts";
+import { BlobHasher } from "../../src/hash/blob_hasher.ts";
+import { ownHashes } from "../../src/hash/blob_hashes.ts";
 import { blake3, createBlake3, kernelName } from "../../src/hash/blake3.ts";
 import { cutPoint, DEFAULT_CHUNK_SIZES } from "../../src/hash/fastcdc.ts";
 import { plainCutPoint } from "../../src/hash/fastcdc_plain.ts";
-import { openHashPool } from "../../src/hash/hash_pool.ts";
-import type { Hasher, HashProvider } from "../../src/hash/hasher.ts";
+import { type HashPool, openHashPool } from "../../src/hash/hash_pool.ts";
+import type { Hasher } from "../../src/hash/hasher.ts";
 import { portableHashes } from "../../src/hash/hashes.ts";
 import { writeNar } from "../../src/nar/writer.ts";
 import { ingestNar } from "../../src/store/ingest_nar.ts";
@@ -71,6 +73,22 @@ for (const size of [64, KIB, 4 * KIB, 16 * KIB, 64 * KIB, 256 * KIB, MIB]) {
     repeated(size, (input) => peer.init().update(input).digest("binary")),
   );
 }
+for (const size of [64, 500, KIB, 4 * KIB, 16 * KIB]) {
+  const inputs = Array.from(
+    { length: Math.min(1024, 512 * KIB / size) },
+    (_, i) => DATA.subarray(i * size, (i + 1) * size),
+  );
+  const all = inputs.length * size;
+  await compare(
+    `${kernelName} BLAKE3, ${inputs.length} inputs of ${size} bytes in one call`,
+    8 * MIB,
+    () => {
+      for (let done = 0; done < 8 * MIB; done += all) ownHashes.digests(inputs);
+    },
+    "hash-wasm, one by one",
+    repeated(size, (input) => peer.init().update(input).digest("binary")),
+  );
+}
 const hasher = createBlake3();
 peer.init();
 for (const size of [4 * KIB, 64 * KIB, MIB]) {
@@ -119,7 +137,6 @@ await compare(
 );
 
 const hashWasm = repeated(64 * KIB, (input) => peer.update(input));
-const whole = createBlake3();
 await compare(
   "chunks cut and hashed, one thread",
   8 * MIB,
@@ -130,12 +147,12 @@ await compare(
   hashWasm,
 );
 await compare(
-  "chunks cut and hashed, the whole hashed, one thread",
+  "chunks cut and hashed, the whole hashed with its outboard, one thread",
   8 * MIB,
   () => {
-    for (const chunk of chunksOf(DATA)) {
-      whole.update(chunk);
-      blake3(chunk);
+    const blob = new BlobHasher(ownHashes);
+    for (let at = 0; at < DATA.length;) {
+      at += blob.cut(DATA.subarray(at, at + DEFAULT_CHUNK_SIZES.max)).length;
     }
   },
   "hash-wasm BLAKE3 alone",
@@ -155,8 +172,8 @@ function long(start: () => Hasher): () => void {
 }
 
 /** Takes LONG in as a NAR of one file, in pieces as a server reads them. */
-async function ingestLong(hashes: HashProvider): Promise<void> {
-  const services = servicesOver({ names: openMemory(), bytes: openMemory() });
+async function ingestLong(hashes: HashPool): Promise<void> {
+  const services = servicesOver({ names: openMemory(), bytes: openMemory() }, hashes);
   const nar = writeNar((function* () {
     yield { type: "file" as const, name: EMPTY, executable: false, size: LONG.length };
     for (let at = 0; at < LONG.length; at += 256 * KIB) {

@@ -1,12 +1,15 @@
 /** Cutting blobs: a stream is cut where its bytes in one array are, however it comes. */
 import assert from "node:assert/strict";
 import { type Bytes, concat } from "../../src/bytes/bytes.ts";
-import { chunksOf, chunkStream } from "../../src/castore/chunking.ts";
+import { chunkStream } from "../../src/castore/chunking.ts";
+import { cutPoint } from "../../src/hash/fastcdc.ts";
+import { chunksOf } from "./_chunks.ts";
 import { sameBytes } from "../bytes/_same_bytes.ts";
 import { pattern } from "../contract/_byte_store_samples.ts";
 import { BLOB_B } from "../contract/_castore_samples.ts";
 
 const MAX = 524288;
+const cut = (ahead: Bytes) => ({ length: cutPoint(ahead) });
 
 async function streamed(bytes: Bytes, lengthOf: (i: number) => number): Promise<number[]> {
   const piece = new Uint8Array(4_000_000); // one array for all pieces, as a source may have
@@ -20,7 +23,7 @@ async function streamed(bytes: Bytes, lengthOf: (i: number) => number): Promise<
     }
   }
   const chunks: Bytes[] = [];
-  for await (const chunk of chunkStream(source())) chunks.push(chunk.slice());
+  for await (const { chunk } of chunkStream(source(), cut)) chunks.push(chunk.slice());
   sameBytes(concat(chunks), bytes);
   return chunks.map(({ length }) => length);
 }
@@ -89,8 +92,8 @@ Deno.test("chunk stream: what the source throws is thrown, and leaving it early 
       returned = true;
     }
   }
-  await assert.rejects(Array.fromAsync(chunkStream(source())), /the source fails/);
+  await assert.rejects(Array.fromAsync(chunkStream(source(), cut)), /the source fails/);
   returned = false;
-  for await (const _ of chunkStream(source())) break;
+  for await (const _ of chunkStream(source(), cut)) break;
   assert.equal(returned, true);
 });

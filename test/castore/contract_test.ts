@@ -46,6 +46,15 @@ const blobFaults: Record<string, (s: BlobService) => Partial<BlobService>> = {
   "has an outboard of the empty blob always": (s) => ({
     outboard: async (d) => isEmpty(d) ? new Uint8Array(0) : await s.outboard(d),
   }),
+  "puts together in another order": (s) => ({
+    putAll: async (blobs) => (await s.putAll!(blobs)).toReversed(),
+  }),
+  "gets absent ones as empty": (s) => ({
+    getAll: async (digests) => (await s.getAll!(digests)).map((bytes) => bytes ?? new Uint8Array(0)),
+  }),
+  "leaves absent ones out": (s) => ({
+    getAll: async (digests) => (await s.getAll!(digests)).filter((bytes) => bytes !== undefined),
+  }),
   "says the size of the range": (s) => ({
     open: async (d, o) => {
       const reader = await s.open(d, o);

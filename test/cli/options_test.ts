@@ -22,6 +22,7 @@ Deno.test("without options, the defaults", () => {
     strictReferences: false,
     writingOrigins: [],
     sizes: "documented",
+    hashWorkers: Math.min(navigator.hardwareConcurrency - 1, 4),
   });
 });
 
@@ -44,6 +45,8 @@ const OPTIONS: [args: string[], env: Record<string, string>, set: Record<string,
     { FIRN_CONTENT_LISTEN: "0.0.0.0:1", FIRN_CONTENT_ORIGIN: "https://contents.example" },
     { contentListen: { hostname: "0.0.0.0", port: 1 }, contentOrigin: "https://contents.example" },
   ],
+  [["--hash-workers", "0"], { FIRN_HASH_WORKERS: "0" }, { hashWorkers: 0 }],
+  [["--hash-workers=64"], { FIRN_HASH_WORKERS: "64" }, { hashWorkers: 64 }],
   [["--grpc-listen", "off"], { FIRN_GRPC_LISTEN: "off" }, { grpcListen: undefined }],
   [["--grpc-listen", "[::]:1"], { FIRN_GRPC_LISTEN: "[::]:1" }, { grpcListen: { hostname: "::", port: 1 } }],
   [["--grpc-listen=unix:/a b"], { FIRN_GRPC_LISTEN: "unix:///a b" }, { grpcListen: { path: "/a b" } }],
@@ -121,6 +124,7 @@ Deno.test("an option outweighs its variable", () => {
     strictReferences: false,
     writingOrigins: [],
     sizes: "documented",
+    hashWorkers: Math.min(navigator.hardwareConcurrency - 1, 4),
   });
 });
 
@@ -162,6 +166,13 @@ Deno.test("values that cannot be are refused, and named, from both", () => {
       /^Cannot use --allow-origin example\.org: want \*, or an origin/,
     ],
     [["--allow-origin", "http://a/"], { FIRN_ALLOW_ORIGIN: "http://a/" }, /^Cannot use --allow-origin/],
+    [
+      ["--hash-workers", "65"],
+      { FIRN_HASH_WORKERS: "65" },
+      /^Cannot use --hash-workers 65: want a number, 0 to 64/,
+    ],
+    [["--hash-workers=-1"], { FIRN_HASH_WORKERS: "-1" }, /^Cannot use --hash-workers -1/],
+    [["--hash-workers", ""], { FIRN_HASH_WORKERS: "" }, /^Cannot use --hash-workers/],
     [["--priority", "high"], { FIRN_PRIORITY: "high" }, /^Cannot use --priority high: want a whole number/],
     [["--priority", "1.5"], { FIRN_PRIORITY: "1.5" }, /^Cannot use --priority 1\.5/],
     [["--priority", ""], { FIRN_PRIORITY: "" }, /^Cannot use --priority/],

@@ -5,7 +5,7 @@
 import { type Bytes, concat, equals } from "../../src/bytes/bytes.ts";
 import { collect } from "../../src/bytes/streams.ts";
 import type { BlobService, ChunkMeta } from "../../src/castore/blob_service.ts";
-import { chunksOf } from "../../src/castore/chunking.ts";
+import { chunksOf } from "../castore/_chunks.ts";
 import { chunkKey } from "../../src/castore/layout.ts";
 import { DamageError } from "../../src/errors.ts";
 import { createBao } from "../../src/hash/bao.ts";
@@ -248,16 +248,52 @@ export const blobServiceContract: readonly ContractCase<BlobSubject>[] = [
     }
   }),
 
-  promiseOf("what is at hand are all bytes of the blob", async ({ blobs }) => {
-    const many = [0, 1, 5_000, 131_072, 3_000_000].map((length, i) => pattern(length, i));
-    for (const bytes of many) ensureSame(blobs.atHand?.(blake3(bytes)), undefined, "a blob that was not put");
-    for (const bytes of many) await blobs.put(bytes);
-    for (const bytes of many) {
-      await read(blobs, blake3(bytes));
-      const found = blobs.atHand?.(blake3(bytes));
-      if (found) ensureSame(found, bytes, `a blob of ${bytes.length} bytes`);
-    }
-  }),
+  promiseOf(
+    "blobs that are put together are stored as if each were put, in their order",
+    async ({ blobs }) => {
+      if (!blobs.putAll) return;
+      const lengths = [0, 1, 63, 64, 65, 1023, 1024, 1025, 4096, 5_000, 16_385, 131_072];
+      const many = lengths.map((length, i) => pattern(length, i));
+      const twice = [...many, ...many.slice(3, 6)];
+      const given = twice.map((bytes) => bytes.slice());
+      const putting = blobs.putAll(given);
+      // They were read before it returned: the caller may even give their memory away.
+      for (const bytes of given) bytes.buffer.transfer();
+      const stored = await putting;
+      ensureSame(stored.map(({ size }) => size), twice.map(({ length }) => length), "sizes");
+      for (const [i, bytes] of twice.entries()) {
+        ensureSame(stored[i].digest, blake3(bytes), `digest of ${bytes.length} bytes`);
+        ensureSame(await blobs.has(stored[i].digest), true, `has ${bytes.length} bytes`);
+        ensureSame(await read(blobs, stored[i].digest), bytes, `blob of ${bytes.length} bytes`);
+      }
+      ensureSame(await blobs.putAll([]), [], "none");
+      const tiny = Array.from({ length: 1500 }, (_, i) => pattern(i % 7, i));
+      const tinyStored = await blobs.putAll(tiny);
+      ensureSame(tinyStored[1499].digest, blake3(tiny[1499]), "the last of very many");
+    },
+  ),
+
+  promiseOf(
+    "blobs that are got together are what open gives, and undefined where it does",
+    async ({ blobs }) => {
+      if (!blobs.getAll) return;
+      const lengths = [0, 1, 64, 1025, 5_000, 131_072, 100_000, 100_000];
+      const many = lengths.map((length, i) => pattern(length, i));
+      const digests = many.map((bytes) => blake3(bytes));
+      ensureSame(await blobs.getAll(digests), many.map(() => undefined), "before they are put");
+      for (const bytes of many) await blobs.put(bytes);
+      const absent = blake3(pattern(77, 77));
+      const asked = [...digests, absent, digests[1], digests[1]];
+      const want = [...many, undefined, many[1], many[1]];
+      for (let round = 0; round < 2; round++) {
+        const got = await blobs.getAll(asked);
+        for (const [i, bytes] of got.entries()) ensureSame(bytes, want[i], `number ${i}`);
+      }
+      ensureSame(await blobs.getAll([]), [], "none");
+      const long = await blobs.put(pattern(3_000_000, 1));
+      ensureSame(await blobs.getAll([long.digest]), [undefined], "one that is not short");
+    },
+  ),
 
   promiseOf("many blobs are put and read at once", async ({ blobs }) => {
     const contents = Array.from({ length: 400 }, (_, i) => pattern(i % 40 === 0 ? 600_000 + i : i * 37, i));
@@ -277,11 +313,13 @@ export const blobDamageContract: readonly ContractCase<BlobSubject & Backing>[] 
     await subject.corrupt(bytes);
     await ensureRejects(read(subject.blobs, digest), DamageError, "reading it");
     await ensureRejects(read(subject.blobs, digest, 4_000, 4_001), DamageError, "reading a range of it");
-    const taken = new Promise<void>((resolve) => {
-      if (subject.blobs.atHand?.(digest)) resolve();
-      else throw new DamageError("blob", "nothing is said");
-    });
-    await ensureRejects(taken, DamageError, "taking what is at hand");
+    if (subject.blobs.getAll) {
+      await ensureRejects(
+        subject.blobs.getAll([other.digest, digest]),
+        DamageError,
+        "getting it with another",
+      );
+    }
     ensureSame(await read(subject.blobs, other.digest), pattern(5_000, 2), "its neighbour");
   }),
 

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { blake3 } from "../../src/hash/blake3.ts";
 import { subtreeValue } from "../../src/hash/blake3_tree.ts";
 import { cutPoint } from "../../src/hash/fastcdc.ts";
+import { chunksOf } from "../castore/_chunks.ts";
 import { permissions, testNeeding } from "../needs.ts";
 import { seededBytes } from "./_inputs.ts";
 
@@ -24,6 +25,9 @@ for (const without of ["simd", "compiling"]) {
       worker.postMessage({ without, bytes: BYTES, lengths: LENGTHS });
       const inputs = LENGTHS.map((length) => BYTES.subarray(0, length));
       assert.deepEqual(await promise, {
+        together: inputs.map((input) => blake3(input)),
+        chunks: [...chunksOf(BYTES)].map((chunk) => blake3(chunk)),
+        blob: blake3(BYTES),
         kernelName: "hash-wasm",
         digests: inputs.map((input) => blake3(input)),
         inPieces: inputs.map((input) => blake3(input)),

@@ -4,7 +4,10 @@ import { createHash } from "node:crypto";
 import { blake3 as peer } from "hash-wasm";
 import { nativeHashes } from "../../src/adapters/native/hashes.ts";
 import { toHex } from "../../src/bytes/hex.ts";
+import { BlobHasher } from "../../src/hash/blob_hasher.ts";
+import { outboardOf } from "../../src/hash/bao.ts";
 import { HASH_LENGTHS, type HashName } from "../../src/hash/hasher.ts";
+import { HashLane, laneMemory } from "../../src/hash/hash_lane.ts";
 import { type HashPool, openHashPool } from "../../src/hash/hash_pool.ts";
 import { seeded, seededBytes } from "./_inputs.ts";
 
@@ -73,7 +76,7 @@ Deno.test("input is read before update returns", async () => {
 });
 
 Deno.test("a worker that fails is told of once, then done without", async () => {
-  await using pool = open(1, "failing");
+  await using pool = open(2, "failing");
   assert.ok(await pool.started(10_000));
   const bytes = seededBytes(MIB, 35);
   const hasher = await pool.create("sha256");
@@ -85,15 +88,15 @@ Deno.test("a worker that fails is told of once, then done without", async () => 
 });
 
 Deno.test("a pool whose worker has failed unnoticed can be closed", async () => {
-  const pool = open(1, "failing");
+  const pool = open(2, "failing");
   assert.ok(await pool.started(10_000));
   const hasher = await pool.create("sha256");
-  hasher.update(new Uint8Array(16 * 256 * 1024)); // all of its slots, so that there is none to ask it to stop in
+  hasher.update(new Uint8Array(16 * 512 * 1024)); // all of its slots, so that there is none to ask it to stop in
   await pool[Symbol.asyncDispose]();
 });
 
 Deno.test("after the pool is closed short and long inputs are hashed here; what was begun there fails", async () => {
-  const pool = open(1);
+  const pool = open(2);
   await pool.started(10_000);
   const bytes = seededBytes(MIB, 36);
   const begun = await pool.create("sha256");
@@ -118,8 +121,21 @@ Deno.test("no worker goes on after the pool is closed", async () => {
     JSON.stringify(new URL("_lane_worker.ts", import.meta.url).href)
   }, { type: "module" });
     const pool = openHashPool({ hashes: portableHashes, spawn, workers: 2 });
-    const begun = openHashPool({ hashes: portableHashes, spawn, workers: 1 });
-    await begun[Symbol.asyncDispose](); // before it has started
+    for (const ms of [0, 10, 20, 30, 40, 60, 80]) { // before it has started, or just then
+      const begun = openHashPool({ hashes: portableHashes, spawn, workers: 1 });
+      await new Promise((resolve) => setTimeout(resolve, ms));
+      await begun[Symbol.asyncDispose]();
+    }
+    const failing = openHashPool({
+      hashes: portableHashes,
+      spawn: () => new Worker(${
+    JSON.stringify(new URL("_lane_worker.ts", import.meta.url).href)
+  }, { type: "module", name: "failing" }),
+      workers: 2,
+    });
+    await failing.started(10_000);
+    (await failing.create("sha256")).update(new Uint8Array(16 * 512 * 1024));
+    await failing[Symbol.asyncDispose]();
     console.log(await pool.started(10_000));
     const hasher = await pool.create("sha256");
     hasher.update(new Uint8Array(1 << 20));
@@ -132,4 +148,63 @@ Deno.test("no worker goes on after the pool is closed", async () => {
   }).output();
   assert.equal(status, 0, new TextDecoder().decode(stderr));
   assert.equal(new TextDecoder().decode(stdout), "true\n");
+});
+
+for (const workers of [0, 1, 2]) {
+  Deno.test(`digests and chunks of blobs, ${workers} workers`, async () => {
+    await using pool = open(workers);
+    await pool.started(10_000);
+    const next = seeded(41);
+    const bytes = seededBytes(6 * MIB, 42);
+    for (let round = 0; round < 30; round++) {
+      const inputs = Array.from({ length: next(300) }, () => {
+        const start = next(bytes.length - 20_000);
+        return bytes.subarray(start, start + next(round % 3 === 0 ? 20_000 : 1500));
+      });
+      const expected = await Promise.all(inputs.map((input) => peer(input)));
+      const given = inputs.map((input) => input.slice());
+      const digests = pool.digests(given);
+      for (const input of given) input.fill(0);
+      assert.deepEqual((await digests).map((digest) => toHex(digest)), expected);
+    }
+    // Many at once: more than the workers take.
+    const hashers = Array.from({ length: 3 }, () => new BlobHasher(pool));
+    const lengths = [bytes.length, 3 * MIB + 1, 200_000];
+    const chunks = hashers.map((hasher, i) => {
+      const cuts: { start: number; end: number; digest: Uint8Array | Promise<Uint8Array> }[] = [];
+      for (let at = 0; at < lengths[i];) {
+        const { length, digest } = hasher.cut(bytes.slice(at, Math.min(at + 524_288, lengths[i])));
+        cuts.push({ start: at, end: at += length, digest });
+      }
+      return cuts;
+    });
+    for (const [i, hasher] of hashers.entries()) {
+      const whole = bytes.subarray(0, lengths[i]);
+      const { digest, size, outboard } = await hasher.end();
+      assert.equal(size, lengths[i]);
+      assert.equal(toHex(digest), await peer(whole));
+      const bao = await outboardOf(whole);
+      if (chunks[i].length > 1) assert.deepEqual(outboard, bao.outboard);
+      for (const { start, end, digest } of chunks[i]) {
+        assert.equal(toHex(await digest), await peer(bytes.subarray(start, end)), `${start} to ${end}`);
+      }
+    }
+  });
+}
+
+Deno.test("a worker that fails rejects what it was to hash, and takes no more", async () => {
+  const memory = laneMemory();
+  const worker = new Worker(new URL("_lane_worker.ts", import.meta.url), { type: "module", name: "failing" });
+  worker.postMessage(memory);
+  const lane = new HashLane(memory);
+  while (!lane.ready) await new Promise((resolve) => setTimeout(resolve, 5));
+  const input = seededBytes(100_000, 43);
+  const work = { operation: "digests" } as const;
+  const digest = () => lane.promise(work, [input], toHex);
+  assert.equal(await digest(), await peer(input));
+  lane.put({ operation: "update", hasher: 1, hash: "sha256" }, [input]); // makes it fail
+  await assert.rejects(digest(), /the worker that hashes has failed/);
+  assert.equal(lane.ready, false);
+  await assert.rejects(digest(), /have been stopped/);
+  assert.equal(lane.stop(), true);
 });

@@ -2,7 +2,7 @@
 // bytes as if they were all.
 import assert from "node:assert/strict";
 import type { Bytes } from "../../src/bytes/bytes.ts";
-import { chunksOf } from "../../src/castore/chunking.ts";
+import { chunksOf } from "../castore/_chunks.ts";
 import { blake3 } from "../../src/hash/blake3.ts";
 import { permissions, testNeeding } from "../needs.ts";
 import { Listening } from "./_wire.ts";

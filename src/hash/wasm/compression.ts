@@ -1,17 +1,22 @@
 /**
  * Writes the AssemblyScript of BLAKE3's compression function, unrolled: `hash1` (one input, 32-bit integers), `hash4`
- * (four inputs, one in each lane of the vectors) and `hash8` (two sets of four).
+ * (four inputs, one in each lane of the vectors), `hash8` (two sets of four), and `gather8` (two sets of four inputs that
+ * lie anywhere and differ in length).
  *
  * Text is generated because AssemblyScript has no way to say "this step on these four variables", and a state kept in
  * memory would halve the speed. `hash8` is the fast one: one set of four is bound by the latency of its chains of
  * additions and rotations, and a second set in between uses the time the first one waits (an eighth faster).
  *
  *   hash1(input, length, counter, flags, start, end, out)
- *   hash4 and hash8(input, stride, blocks, counter, flags, start, end, out)
+ *   hash4 and hash8(input, stride, blocks, counter, step, flags, start, end, out)
+ *   gather8(jobs, start)
  *
  * hash1 takes one run of `length` bytes, zeros up to the block's end after it. The others take a run of `blocks` whole
  * blocks at every `stride` bytes, with counters going up by `step` (1 or 0) from lane to lane. `start` and `end` are
  * the flags of a run's first and last block. The chaining values go to `out`, 32 bytes each.
+ *
+ * gather8 takes eight jobs, 32 bytes each: u32 input, u32 length, u32 counter, u32 end, u32 out, 12 bytes free. Their runs are like
+ * those of hash1, but `end` is each job's own. A lane whose run is over goes on for nothing until the longest is.
  */
 
 /** The order in which each round takes the message's words: this permutation, applied once more each round. */
@@ -172,10 +177,89 @@ export function hash${4 * sets}(
 }`;
 }
 
+function gather8(): string {
+  const sets = [{ name: "a", at: 0 }, { name: "b", at: 4 }];
+  const streams = sets.map(({ name }, set) => ({
+    name,
+    word: (index: number) => `v128.load(MESSAGE, ${256 * set + 16 * index})`,
+  }));
+  const jobs = (at: number) => lines(4, (i) => `v128.load(jobs, ${32 * (at + i)})`).split("\n");
+  const fields = ["input", "length", "counter", "end"];
+  return `
+export function gather8(jobs: usize, start: u32): void {
+  ${
+    sets.map(({ name, at }) => `
+  ${fields.map((field) => `let ${name}${field} = i32x4.splat(0);`).join("\n")}
+  ${transpose(jobs(at), (index, vector) => `${name}${fields[index]} = ${vector};`)}
+  ${lines(4, (i) => `let ${name}at${i} = <usize> i32x4.extract_lane(${name}input, ${i});`)}
+  ${lines(8, (i) => `let ${name}h${i} = i32x4.splat(IV${i});`)}`).join("\n")
+  }
+  const longest = i32x4.max_u(alength, blength);
+  let length = max<u32>(
+    max<u32>(i32x4.extract_lane(longest, 0), i32x4.extract_lane(longest, 1)),
+    max<u32>(i32x4.extract_lane(longest, 2), i32x4.extract_lane(longest, 3)),
+  );
+  const full = i32x4.splat(64);
+  let first = start;
+  while (true) {
+    ${
+    sets.map(({ name }, set) =>
+      lines(4, (part) =>
+        transpose(
+          lines(4, (i) => `v128.load(${name}at${i}, ${16 * part})`).split("\n"),
+          (index, vector) => `v128.store(MESSAGE, ${vector}, ${256 * set + 16 * (4 * part + index)});`,
+        ))
+    ).join("\n")
+  }
+    ${
+    sets.map(({ name }) => `
+    ${lines(8, (i) => `let ${name}${i} = ${name}h${i};`)}
+    ${lines(4, (i) => `let ${name}${8 + i} = i32x4.splat(IV${i});`)}
+    let ${name}12 = ${name}counter;
+    let ${name}13 = i32x4.splat(0);
+    let ${name}14 = i32x4.min_s(${name}length, full);
+    let ${name}15 = v128.or(i32x4.splat(first), v128.and(i32x4.le_s(${name}length, full), ${name}end));`)
+      .join(
+        "\n",
+      )
+  }
+    ${rounds(VECTORS, streams)}
+    ${
+    sets.map(({ name }) =>
+      `{
+      const over = v128.and(i32x4.le_s(${name}length, i32x4.splat(0)), i32x4.eq(i32x4.splat(first), i32x4.splat(0)));
+      ${
+        lines(8, (i) =>
+          `${name}h${i} = v128.bitselect(${name}h${i}, v128.xor(${name}${i}, ${name}${8 + i}), over);`)
+      }
+      ${name}length = i32x4.sub(${name}length, full);
+      ${
+        lines(4, (i) => `${name}at${i} += 64;`)
+      }
+    }`
+    ).join("\n")
+  }
+    if (length <= 64) break;
+    length -= 64;
+    first = 0;
+  }
+  ${
+    sets.map(({ name, at }) =>
+      lines(2, (half) =>
+        transpose(
+          lines(4, (i) => `${name}h${4 * half + i}`).split("\n"),
+          (index, vector) =>
+            `v128.store(load<u32>(jobs, ${32 * (at + index) + 16}), ${vector}, ${16 * half});`,
+        ))
+    ).join("\n")
+  }
+}`;
+}
+
 /** The module `assembly/compression`. */
 export function compressionSource(): string {
   const constants = lines(8, (i) => `IV${i},`);
   return `import { ${constants} MESSAGE, ROTATE_8, ROTATE_16 } from "./layout";\n${hash1()}\n${
     hashLanes(1)
-  }\n${hashLanes(2)}\n`;
+  }\n${hashLanes(2)}\n${gather8()}\n`;
 }

@@ -15,10 +15,17 @@ export interface Kernel {
   readonly windowOffset: number;
   readonly windowSize: number;
   readonly gear: number;
+  readonly stage: number;
+  readonly stageSize: number;
+  readonly inputs: number;
+  readonly maxInputs: number;
+  readonly results: number;
   reset(state: number, firstChunk: number): void;
   absorb(state: number, count: number): void;
   finish(state: number, count: number, isRoot: boolean): void;
   parent(state: number, isRoot: boolean): void;
+  groupValues(input: number, count: number, firstChunk: number): void;
+  hashInputs(count: number): void;
   restart(): void;
   scan(input: number, pairs: number, mask: bigint): number;
 }

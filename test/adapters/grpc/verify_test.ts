@@ -6,7 +6,7 @@ import { fromText } from "../../../src/bytes/bytes.ts";
 import { toHex } from "../../../src/bytes/hex.ts";
 import { fromNixBase32 } from "../../../src/bytes/nixbase32.ts";
 import type { BlobService as Blobs } from "../../../src/castore/blob_service.ts";
-import { chunksOf } from "../../../src/castore/chunking.ts";
+import { chunksOf } from "../../castore/_chunks.ts";
 import { directoryToMessage } from "../../../src/castore/messages.ts";
 import { directoryOf } from "../../../src/castore/directory.ts";
 import { DamageError, FormatError, MissingError } from "../../../src/errors.ts";

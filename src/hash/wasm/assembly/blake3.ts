@@ -6,7 +6,8 @@
  */
 import { hash1, hash4, hash8 } from "./compression";
 import {
-  CHUNK, CHUNK_END, CHUNK_START, DEPTH, FILL, FIRST, GROUP, GROUP_CHUNKS, GROUPS, NODES, PARENT, ROOT, STACK, WINDOW,
+  CHUNK, CHUNK_END, CHUNK_START, DEPTH, FILL, FIRST, GROUP, GROUP_CHUNKS, GROUPS, NODES, PARENT, RESULTS, ROOT, STACK,
+  WINDOW,
 } from "./layout";
 
 /** Makes a state ready for new input that begins at this chunk of the whole. */
@@ -51,6 +52,27 @@ export function finish(state: usize, count: u32, isRoot: bool): void {
 /** Leaves the parent of the two values at the window's beginning where `finish` leaves the digest. */
 export function parent(state: usize, isRoot: bool): void {
   hash1(state + WINDOW, 64, 0, PARENT | (isRoot ? ROOT : 0), 0, 0, state + STACK);
+}
+
+/**
+ * Leaves the chaining values of `count` groups of 16 chunks that lie at `input` among the results. The first one begins at
+ * this chunk of the whole.
+ */
+export function groupValues(input: usize, count: u32, first: f64): void {
+  let counter = <u64> first;
+  let out = RESULTS;
+  while (count > 0) {
+    const groups = min<u32>(count, 2);
+    const chunks = 16 * groups;
+    hashMany(input, CHUNK, 16, chunks, counter, 1, 0, CHUNK_START, CHUNK_END, NODES);
+    reduce(chunks);
+    if (groups == 2) memory.copy(out, NODES, 64);
+    else hash1(NODES, 64, 0, PARENT, 0, 0, out);
+    input += chunks * CHUNK;
+    counter += chunks;
+    out += 32 * groups;
+    count -= groups;
+  }
 }
 
 /** Hashes the full window and pushes two values. */

@@ -35,6 +35,23 @@ export const MESSAGE = memory.data(2 * 16 * 16, 16);
 export const ROTATE_8 = memory.data<u8>([1, 2, 3, 0, 5, 6, 7, 4, 9, 10, 11, 8, 13, 14, 15, 12], 16);
 export const ROTATE_16 = memory.data<u8>([2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13], 16);
 
+/** Room for input that is hashed where it lies; past its end, what lanes without work read. */
+export const STAGE_SIZE: u32 = 512 * 1024;
+export const STAGE = memory.data(<i32> STAGE_SIZE + 2048, 64);
+/**
+ * What is hashed in one call (see `many.ts`): for each input 16 bytes, of which the host writes the first two numbers,
+ * where in the stage it begins and its length; then how many nodes it has now (u32) and where they lie (u32).
+ */
+export const MAX_INPUTS: u32 = 1024;
+export const INPUTS = memory.data(<i32> MAX_INPUTS * 16, 16);
+/** Results, 32 bytes each: the digests of the inputs, or the values of groups. */
+export const RESULTS = memory.data(<i32> MAX_INPUTS * 32, 16);
+/** Chaining values of all inputs' chunks: each input may have one that is not full. */
+export const MANY_NODES = memory.data(<i32> (STAGE_SIZE / CHUNK + MAX_INPUTS) * 32, 16);
+/** Eight jobs for `gather8`, and where the value of one that is not wanted goes. */
+export const JOBS = memory.data(8 * 32, 16);
+export const NOWHERE = memory.data(32, 16);
+
 export const CHUNK_START: u32 = 1;
 export const CHUNK_END: u32 = 2;
 export const PARENT: u32 = 4;
