@@ -11,6 +11,7 @@ import { type Suite, suiteOf } from "./_case.ts";
 import { hashPoolCases } from "./_hash_pool_cases.ts";
 import { openIdbHome, openIndex, openMemoryHome, openStore } from "./_homes.ts";
 import { journalCases } from "./_journal_cases.ts";
+import { transactionCases } from "./_transaction_cases.ts";
 import { vectorCases } from "./_vector_cases.ts";
 
 const compile = (name: string) => async () => {
@@ -25,6 +26,7 @@ export const SUITES: readonly Suite[] = [
   hashPoolCases,
   suiteOf("codecs of browsers", codecContract, () => Promise.resolve(codec)),
   journalCases,
+  transactionCases,
   suiteOf("names in idb", byteStoreContract, () => openStore("names")),
   suiteOf("bytes in idb", packedContract, () => openStore("bytes")),
   suiteOf("pack index in idb", packIndexContract, openIndex),

@@ -13,7 +13,7 @@ async function open(url: string): Promise<AsyncDisposable> {
 }
 
 for (
-  const [realm, isolated] of [["page", false], ["worker", false], ["worker", true]] as const
+  const [realm, isolated] of [["page", true], ["worker", false], ["worker", true]] as const
 ) {
   testNeeding(chromiumInstalled)({
     name: `contracts and vectors in Chromium, in a ${realm}${isolated ? " that shares memory" : ""}`,

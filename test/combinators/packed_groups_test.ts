@@ -1,8 +1,11 @@
 /** How a packed store groups what is put: into which packs, when they are written, and what a failed one leaves. */
 import assert from "node:assert/strict";
+import { openMemory } from "../../src/adapters/memory/memory_store.ts";
 import { MAX_VALUE_LENGTH } from "../../src/castore/byte_store.ts";
+import { indexOver } from "../../src/combinators/pack_index.ts";
+import { openPacked } from "../../src/combinators/packed.ts";
 import { StoreFullError } from "../../src/errors.ts";
-import { inTime, pause } from "../castore/_watched_store.ts";
+import { inTime, pause, WatchedStore } from "../castore/_watched_store.ts";
 import { hashOf, pattern } from "../contract/_byte_store_samples.ts";
 import { sameBytes } from "../bytes/_same_bytes.ts";
 import { INDEXES, keysOf, openPacks, packsTest } from "./_packs.ts";
@@ -90,6 +93,26 @@ packsTest("no pack is over the bound, whatever is put together", async ({ store,
   const puts = [...bytes.calls, ...names.calls].filter(({ method }) => method === "put");
   for (const { length } of puts) assert.ok(length <= MAX_VALUE_LENGTH);
   for (const [i, length] of lengths.entries()) sameBytes(await store.get(`k${i}`), pattern(length, i));
+});
+
+Deno.test("packed: packs are as long as they are asked to be", async () => {
+  const [bytes, names] = [new WatchedStore(openMemory()), new WatchedStore(openMemory())];
+  const packLength = 128 * 1024;
+  const index = await indexOver(openMemory());
+  const store = await openPacked({ bytes, names, index, packLength });
+  const lengths = [...Array(100).fill(10_000), packLength / 2, packLength / 2 + 1, MAX_VALUE_LENGTH];
+  await Promise.all(lengths.map((length, i) => store.put(`k${i}`, pattern(length, i))));
+  const packs = bytes.calls.filter(({ method, key }) => method === "put" && key.startsWith("pack/"));
+  assert.ok(packs.length >= 8 && packs.length <= 10, `${packs.length} packs`);
+  for (const { length } of packs) assert.ok(length <= packLength, `a pack of ${length} bytes`);
+  assert.deepEqual((await keysOf(bytes)).filter((key) => !key.startsWith("pack/")), [
+    "value/k101",
+    "value/k102",
+  ]);
+  for (const [i, length] of lengths.entries()) sameBytes(await store.get(`k${i}`), pattern(length, i));
+  for (const packLength of [0, 65_535, MAX_VALUE_LENGTH + 1, NaN]) {
+    await assert.rejects(openPacked({ bytes, names, index, packLength }), RangeError);
+  }
 });
 
 packsTest(

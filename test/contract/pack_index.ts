@@ -95,6 +95,16 @@ export const packIndexContract: readonly ContractCase<PackIndex>[] = [
     ensureSame(await placeOf(index, "a"), `${OTHER} small 5+6`, "a value added anew");
   }),
 
+  promiseOf("confirm(), where there is one, says of its own changes what get() says", async (index) => {
+    if (!index.confirm) return;
+    ensureSame(await index.confirm("a"), undefined, "an absent key");
+    await index.add(PACK, false, [entry("a", 1, 2), entry("b", 3, 4)]);
+    ensureSame((await index.confirm("a"))?.offset, 1, "a key that was added");
+    await index.delete("a");
+    ensureSame(await index.confirm("a"), undefined, "a forgotten key");
+    ensureSame((await index.confirm("b"))?.offset, 3, "its neighbour");
+  }),
+
   promiseOf(
     "it says which values of a pack were forgotten, though they are added anew elsewhere",
     async (index) => {

@@ -40,6 +40,8 @@ export interface IdbHome extends Home, AsyncDisposable {
  * `StoreBusyError` when another tab keeps it from being opened, `StoreFullError` when the browser gives no room. Disposing it
  * writes what waits and closes the database.
  *
+ * Of what another tab deleted a moment ago `has` and `put` know for sure; `get` may still give it.
+ *
  * When the platform takes the store away while it is open (a tab that upgrades or deletes it, cleared data), every call fails
  * with `StoreGoneError`. Nothing that was put before is lost by that, unless it was deleted.
  */
