@@ -63,6 +63,7 @@ export type * from "./src/castore/node.ts";
 export { blobsOver } from "./src/castore/blobs_over.ts";
 export { directoriesOver } from "./src/castore/directories_over.ts";
 export { descend } from "./src/castore/descend.ts";
+export { guarded, type GuardedStore, type GuardOptions } from "./src/castore/guarded_store.ts";
 export * from "./src/store/codec.ts";
 export { type IngestedNar, ingestNar, type IngestOptions } from "./src/store/ingest_nar.ts";
 export { NarLayout, narLayout } from "./src/store/nar_layout.ts";
@@ -84,8 +85,31 @@ export { findInFiles, type FindOptions, type Mention } from "./src/store/find_in
 export * from "./src/store/difference.ts";
 export { follow, type FollowOptions, type Place, type Walkable } from "./src/store/follow.ts";
 export { receiveNar, type ReceiveOptions } from "./src/store/receive_nar.ts";
-export { openPacked, type PackedParts } from "./src/combinators/packed.ts";
-export { indexOver, type PackIndex } from "./src/combinators/pack_index.ts";
+export { MAX_PIN_NAME_LENGTH, type Pin, type Pins, pinsOver } from "./src/store/roots.ts";
+export {
+  type CollectedGarbage,
+  collectGarbage,
+  type CollectOptions,
+  type CollectProgress,
+  deletePaths,
+} from "./src/store/garbage.ts";
+export {
+  type Amount,
+  measureStore,
+  type PathStatistics,
+  type StatisticsOptions,
+  type StoreStatistics,
+} from "./src/store/statistics.ts";
+export type { Compacted, CompactOptions } from "./src/combinators/compaction.ts";
+export { openPacked, type PackedParts, type PackedStore, type PackedUse } from "./src/combinators/packed.ts";
+export {
+  indexOver,
+  type MovedEntry,
+  type PackEntry,
+  type PackIndex,
+  type PackLocation,
+  type PackUse,
+} from "./src/combinators/pack_index.ts";
 export { openJournalIndex } from "./src/combinators/journal_index.ts";
 export type * from "./src/combinators/pack_journal.ts";
 export { nearFar, type NearFarOptions } from "./src/combinators/near_far.ts";

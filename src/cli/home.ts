@@ -15,14 +15,18 @@ import { openFs } from "../adapters/fs/fs_store.ts";
 import { lockFile } from "../adapters/fs/lock.ts";
 import { openMemory } from "../adapters/memory/memory_store.ts";
 import { openSqliteIndex } from "../adapters/sqlite/sqlite_index.ts";
-import { openPacked } from "../combinators/packed.ts";
+import { openPacked, type PackedStore } from "../combinators/packed.ts";
+import { buryCollector } from "../store/collections.ts";
 import type { Home } from "../store/services.ts";
 import { UsageError } from "./usage.ts";
 
 const FORMAT = "firn-store 1\n";
 
 /** A home that is open. Disposing it writes what waits and lets go of everything. */
-export interface OpenHome extends Home, AsyncDisposable {}
+export interface OpenHome extends Home, AsyncDisposable {
+  /** The bytes, where they are packed. */
+  readonly packs?: PackedStore;
+}
 
 /**
  * Opens the store at an address; a folder is made when missing. `log` is told what takes long. Throws `StoreBusyError` when
@@ -34,15 +38,38 @@ export async function openHome(address: string, log: (line: string) => void): Pr
     const bytes = openMemory();
     return { names, bytes, [Symbol.asyncDispose]: async () => await disposeAll([bytes, names]) };
   }
-  if (address.startsWith("file://")) {
-    return await openFolder(decodeURIComponent(new URL(address).pathname), log);
-  }
-  if (/^[a-z0-9+]{2,}:/i.test(address)) {
+  const folder = folderOf(address);
+  if (folder === undefined) {
     throw new UsageError(
       `Cannot open the store ${address}: want a folder, file:///folder, memory: or grpc+http://HOST:PORT`,
     );
   }
-  return await openFolder(address, log);
+  return await openFolder(folder, log);
+}
+
+/** Opens a store in a folder that is there, when no server has it open. Throws as {@link openHome}. */
+export async function openStopped(
+  address: string,
+  log: (line: string) => void,
+): Promise<OpenHome & { readonly packs: PackedStore }> {
+  const folder = folderOf(address);
+  if (folder === undefined) {
+    throw new UsageError(`Cannot open the store ${address}: want a folder, or file:///folder`);
+  }
+  try {
+    await Deno.stat(`${folder}/format`);
+  } catch (cause) {
+    const why = cause instanceof Deno.errors.NotFound ? "there is none" : (cause as Error).message;
+    throw new UsageError(`Cannot open the store ${folder}: ${why}; --store says where it is`);
+  }
+  const home = await openFolder(folder, log);
+  return { ...home, packs: home.packs! };
+}
+
+/** The folder of an address; `undefined` if it names something else. */
+function folderOf(address: string): string | undefined {
+  if (address.startsWith("file://")) return decodeURIComponent(new URL(address).pathname);
+  return /^[a-z0-9+]{2,}:/i.test(address) ? undefined : address;
 }
 
 async function openFolder(folder: string, log: (line: string) => void): Promise<OpenHome> {
@@ -66,8 +93,8 @@ async function openFolder(folder: string, log: (line: string) => void): Promise<
     open.unshift(index);
     const bytes = await openPacked({ bytes: files, names, index, onRebuild });
     open[0] = bytes; // which disposes the index
-
-    return { names, bytes, [Symbol.asyncDispose]: async () => await disposeAll(open) };
+    await buryCollector(names); // of which the lock is proof
+    return { names, bytes, packs: bytes, [Symbol.asyncDispose]: async () => await disposeAll(open) };
   } catch (error) {
     await disposeAll(open);
     throw error;

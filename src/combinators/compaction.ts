@@ -67,6 +67,8 @@ interface Source extends PackUse {
   readonly length: number;
   /** New packs its values are in that are not written. */
   readonly open: Set<Gathering>;
+  /** Whether all its values were taken out. */
+  read: boolean;
 }
 
 export class Compaction {
@@ -158,7 +160,7 @@ export class Compaction {
     const whole = await this.#read(pack);
     const table = whole && this.#tableOf(whole, pack);
     if (!table) return;
-    const source: Source = { ...use, length: whole.length, open: new Set() };
+    const source: Source = { ...use, length: whole.length, open: new Set(), read: false };
     this.#sources.push(source);
     for (const { key, offset, length } of table) {
       if ((await this.#house.index.get(key))?.pack !== pack) continue;
@@ -174,6 +176,7 @@ export class Compaction {
       gathering.entries.push({ ...entry, from: pack });
       source.open.add(gathering);
     }
+    source.read = true;
     await this.#removeSources();
   }
 
@@ -204,7 +207,7 @@ export class Compaction {
   }
 
   async #removeSources(): Promise<void> {
-    for (const source of this.#sources.filter(({ open }) => open.size === 0)) {
+    for (const source of this.#sources.filter(({ read, open }) => read && open.size === 0)) {
       this.#sources.splice(this.#sources.indexOf(source), 1);
       if (!await this.#removePack(source.pack)) continue;
       this.#counts.rewritten++;

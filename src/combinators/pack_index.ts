@@ -79,7 +79,10 @@ export interface PackIndex extends AsyncDisposable {
   move(pack: string, small: boolean, entries: readonly MovedEntry[]): Promise<void>;
   /** Every pack in which a value is found or was forgotten, once, lazily; it may tell of other packs, too. */
   packs(): AsyncIterable<PackUse>;
-  /** Forgets a pack in which no value is found, and what was noted of it. Absent already is fine. */
+  /**
+   * Forgets a pack in which no value is found, and what was noted of it. Absent already is fine. Resolved means that this, and
+   * every change before it, outlives a crash.
+   */
   removePack(pack: string): Promise<void>;
   /** Keys that begin with `prefix`, in byte order, lazily. */
   list(prefix: string): AsyncIterable<string>;

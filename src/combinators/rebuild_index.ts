@@ -19,7 +19,7 @@ export const ALONE = "value/";
 export async function rebuildIndex(parts: PackedParts, forgotten: Forgotten): Promise<void> {
   const { index, onRebuild } = parts;
   const there = await allPacks(parts);
-  await removeMissing(index, there);
+  await removeMissing(index, forgotten, there);
   const unknown = new Set<string>();
   for (const pack of there) if (!await index.hasPack(pack)) unknown.add(pack);
   for (const pack of forgotten.packs) if (!unknown.has(pack)) await forgetNoted(index, forgotten, pack);
@@ -76,16 +76,25 @@ function entriesOf(whole: Bytes, pack: string): PackEntry[] {
   }
 }
 
-/** Forgets packs that were removed before the index knew. What lay in them may lie elsewhere, and is found there then. */
-async function removeMissing(index: PackIndex, there: ReadonlySet<string>): Promise<void> {
-  const missing = new Set<string>();
-  for await (const { pack } of index.packs()) if (!there.has(pack)) missing.add(pack);
+/**
+ * Forgets packs that were removed before the index knew, of which there is a note still. What lay in them may lie elsewhere,
+ * and is found there then. A pack that is missing without a note was lost: who reads a value in it shall hear of that.
+ */
+async function removeMissing(
+  index: PackIndex,
+  forgotten: Forgotten,
+  there: ReadonlySet<string>,
+): Promise<void> {
+  const missing = new Set([...forgotten.packs].filter((pack) => !there.has(pack)));
   if (missing.size === 0) return;
   for await (const key of index.list("")) {
     const location = await index.get(key);
     if (location && missing.has(location.pack)) await index.delete(key);
   }
-  for (const pack of missing) await index.removePack(pack);
+  for (const pack of missing) {
+    await index.removePack(pack);
+    await forgotten.remove(pack);
+  }
 }
 
 /** Forgets what was noted of a pack that the index has. */

@@ -71,6 +71,15 @@ export async function writeRecord<T>(
   return written;
 }
 
+/**
+ * For who just opened a store that nobody else has open: whoever collected garbage there is dead, and nobody has to wait for
+ * them, or to look again at what they wrote.
+ */
+export async function buryCollector(names: ByteStore): Promise<void> {
+  if (read(await names.get(COLLECTION_KEY)).owner === "") return;
+  await (await CollectionClaim.take(names, true)).end();
+}
+
 /** The right to collect garbage in a store. */
 export class CollectionClaim {
   #names: ByteStore;

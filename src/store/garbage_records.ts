@@ -49,7 +49,7 @@ export async function deletePathRecords(
   graph: PathGraph,
   gone: ReadonlySet<number>,
   store: RecordStore,
-  onDeleted: () => void,
+  onDeleted: () => Promise<void>,
 ): Promise<number> {
   if (gone.size === 0) return 0;
   let sideFiles = await deleteRealisations(graph, gone, store);
@@ -62,7 +62,7 @@ export async function deletePathRecords(
       const { hashPart } = graph.nodes[number];
       sideFiles += await deleteLogs(number, graph, built, store);
       if (!store.dryRun) await store.pathInfos.delete(hashPart);
-      onDeleted();
+      await onDeleted();
     });
   }
   return sideFiles;

@@ -2,7 +2,10 @@
  * Which paths a collection deletes, and in which order: a path that is visible has all it refers to, so who refers goes first.
  */
 import type { ByteStore } from "../castore/byte_store.ts";
+import { pathKey } from "../castore/layout.ts";
 import { ConflictError, MissingError } from "../errors.ts";
+import { formatStorePath } from "../nix/store_path.ts";
+import { decodeStoredPath } from "./messages.ts";
 import type { PathGraph } from "./path_graph.ts";
 import { type Pin, pinsOver } from "./roots.ts";
 
@@ -33,8 +36,8 @@ export async function choosePaths(graph: PathGraph, names: ByteStore, choice: Ch
   const asked = numbersOf(graph, choice.delete);
   const gone = new Set(asked);
   if (choice.withReferrers) addReferrers(graph, gone);
-  checkPins(graph, gone, pins);
-  if (!choice.withReferrers) checkReferrers(graph, gone);
+  await checkPins(graph, gone, pins, names);
+  if (!choice.withReferrers) await checkReferrers(graph, gone, names);
   if (choice.keep === "pinned") addUnpinned(graph, gone, pins, choice);
   return gone;
 }
@@ -60,25 +63,41 @@ function addReferrers(graph: PathGraph, gone: Set<number>): void {
   for (const number of gone) for (const referrer of referrers.get(number) ?? []) gone.add(referrer);
 }
 
-function checkPins(graph: PathGraph, gone: ReadonlySet<number>, pins: readonly Pin[]): void {
+async function checkPins(
+  graph: PathGraph,
+  gone: ReadonlySet<number>,
+  pins: readonly Pin[],
+  names: ByteStore,
+): Promise<void> {
   for (const { name, hashPart } of pins) {
     const number = graph.numberOf(hashPart);
     if (number === undefined || !gone.has(number)) continue;
-    throw new ConflictError(`Cannot delete ${hashPart}: it is pinned as ${name}; unpin it first`);
+    throw new ConflictError(
+      `Cannot delete ${await pathOf(hashPart, names)}: it is pinned as ${name}; unpin it first`,
+    );
   }
 }
 
-function checkReferrers(graph: PathGraph, gone: ReadonlySet<number>): void {
+async function checkReferrers(
+  graph: PathGraph,
+  gone: ReadonlySet<number>,
+  names: ByteStore,
+): Promise<void> {
   if (gone.size === 0) return;
   const found = [...graph.referrers(gone)];
   if (found.length === 0) return;
   const [{ referrer, reference }] = found;
-  const others = found.length > 1 ? ` and ${found.length - 1} more` : "";
-  throw new ConflictError(
-    `Cannot delete ${graph.nodes[reference].hashPart}: ${
-      graph.nodes[referrer].hashPart
-    }${others} refers to it; delete what refers to it, too`,
+  const refer = found.length > 1 ? `and ${found.length - 1} more refer` : "refers";
+  const [path, other] = await Promise.all(
+    [reference, referrer].map((number) => pathOf(graph.nodes[number].hashPart, names)),
   );
+  throw new ConflictError(`Cannot delete ${path}: ${other} ${refer} to it; delete what refers to it, too`);
+}
+
+/** A path as people name it. */
+async function pathOf(hashPart: string, names: ByteStore): Promise<string> {
+  const value = await names.get(pathKey(hashPart));
+  return value ? formatStorePath(decodeStoredPath(value).storePath) : hashPart;
 }
 
 function addUnpinned(

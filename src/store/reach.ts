@@ -13,6 +13,8 @@ export class Reach implements ContentsVisitor {
   #directories = new DigestTable();
   /** Lists; an outboard belongs to a list and has its digest. */
   #lists = new DigestTable();
+  /** Only to be counted. */
+  #outboards = new DigestTable();
   #chunks = new DigestTable();
   #broken = new DigestTable();
 
@@ -23,7 +25,7 @@ export class Reach implements ContentsVisitor {
 
   /** Values reached. */
   get size(): number {
-    return this.#directories.size + this.#lists.size + this.#chunks.size;
+    return this.#directories.size + this.#lists.size + this.#outboards.size + this.#chunks.size;
   }
 
   /** Files and Directories that should be there and are not, or are damaged. */
@@ -69,6 +71,7 @@ export class Reach implements ContentsVisitor {
   }
 
   value(kind: ValueKind, digest: Digest): void {
+    if (kind === "outboard") this.#outboards.add(digest);
     this.#tableOf(kind).add(digest);
   }
 

@@ -137,3 +137,41 @@ Deno.test("sqlite index: packs beyond those whose names are kept in memory are f
     });
   }
 });
+
+Deno.test("sqlite index: one made before lengths of forgotten values were noted goes on", async () => {
+  const database = new DatabaseSync(":memory:");
+  database.exec(`
+    CREATE TABLE pack (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, small INTEGER NOT NULL);
+    CREATE TABLE value (
+      key TEXT PRIMARY KEY, pack INTEGER NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE deleted (pack INTEGER NOT NULL, key TEXT NOT NULL, PRIMARY KEY (pack, key)) WITHOUT ROWID;
+    CREATE TABLE complete (yes INTEGER PRIMARY KEY);
+    INSERT INTO pack VALUES (1, 'pack/a', 0);
+    INSERT INTO value VALUES ('k', 1, 0, 5), ('l', 1, 5, 7);
+    INSERT INTO deleted VALUES (1, 'm');
+  `);
+  await using index = openSqliteIndex(database);
+  await index.delete("k");
+  assert.deepEqual([...await index.deletedFrom("pack/a")].sort(), ["k", "m"]);
+  assert.deepEqual(await Array.fromAsync(index.packs()), [
+    { pack: "pack/a", small: false, values: 1, live: 7, dead: 5 },
+  ]);
+});
+
+Deno.test("sqlite index: a delete that fails fails each that was asked for with it, and changes nothing", async () => {
+  let armed = false;
+  const index = openSqliteIndex(failing(new DatabaseSync(":memory:"), (sql) => {
+    return armed && sql.startsWith("COMMIT") ? new Error("database or disk is full") : undefined;
+  }));
+  await index.add("pack/a", true, [{ key: "k", offset: 0, length: 1 }, { key: "l", offset: 1, length: 1 }]);
+  armed = true;
+  const results = await Promise.allSettled([index.delete("k"), index.delete("l")]);
+  for (const result of results) {
+    assert.ok(result.status === "rejected" && result.reason instanceof StoreFullError);
+  }
+  armed = false;
+  assert.deepEqual(await Array.fromAsync(index.list("")), ["k", "l"]);
+  await Promise.all([index.delete("k"), index.delete("l")]);
+  assert.deepEqual(await Array.fromAsync(index.list("")), []);
+});

@@ -1,53 +1,8 @@
 // The command as a user runs it: exit codes, what is said where, and what variables do.
 import assert from "node:assert/strict";
-import { permissions, testNeeding } from "../needs.ts";
+import { assertMisused, commandTest, firn, MAIN } from "./_command.ts";
 import { FirnServer } from "../e2e/server.ts";
 import { assertTaken, fileNar, narFile, narInfo, narInfoName, pathOf, treeNar } from "../server/_site.ts";
-
-const MAIN = new URL("../../mod.ts", import.meta.url).href;
-
-interface Outcome {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** Runs firn to its end, without any variable of its own but these, and one that keeps it off a port others may use. */
-async function firn(args: string[], env: Record<string, string> = {}): Promise<Outcome> {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", MAIN, ...args],
-    env: { FIRN_GRPC_LISTEN: "127.0.0.1:0", ...env },
-  });
-  const { code, stdout, stderr } = await child.output();
-  const decoder = new TextDecoder();
-  return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
-}
-
-/** A command line that cannot be carried out: exit code 2, one line, no stack, nothing on stdout. */
-async function assertMisused(args: string[], why: RegExp, env: Record<string, string> = {}): Promise<void> {
-  const { code, stdout, stderr } = await firn(args, env);
-  assert.equal(code, 2, stderr);
-  assert.equal(stdout, "");
-  assert.match(stderr, /^firn: [^\n]+\n$/);
-  assert.match(stderr, why);
-}
-
-/** Declares a test with a folder of its own. */
-function commandTest(title: string, body: (folder: string) => Promise<void>): void {
-  testNeeding(permissions)({
-    name: title,
-    // The runtime keeps signal handlers of children for a moment longer than a test takes.
-    sanitizeResources: false,
-    fn: async () => {
-      const folder = await Deno.makeTempDir({ prefix: "firn-cli-" });
-      try {
-        await body(folder);
-      } finally {
-        await Deno.remove(folder, { recursive: true });
-      }
-    },
-  });
-}
 
 commandTest(
   "--help tells the commands, and of serve every option, its variable, its default, and examples",
@@ -55,7 +10,9 @@ commandTest(
     for (const args of [["--help"], ["-h"], ["help"]]) {
       const { code, stdout, stderr } = await firn(args);
       assert.equal(code, 0);
-      assert.match(stdout, /^\s+serve /m);
+      for (const command of ["serve", "gc", "pin", "unpin", "pins", "stats"]) {
+        assert.match(stdout, new RegExp(`^\\s+${command} `, "m"));
+      }
       assert.equal(stderr, "");
     }
     const bare = await firn([]);

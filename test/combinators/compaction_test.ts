@@ -1,6 +1,7 @@
 /** Compaction: room comes back, nothing else changes, whatever goes on meanwhile and wherever it is cut off. */
 import assert from "node:assert/strict";
 import { openMemory } from "../../src/adapters/memory/memory_store.ts";
+import { toText } from "../../src/bytes/bytes.ts";
 import type { ByteStore } from "../../src/castore/byte_store.ts";
 import { indexOver } from "../../src/combinators/pack_index.ts";
 import { openPacked } from "../../src/combinators/packed.ts";
@@ -88,6 +89,19 @@ packsTest("of packs that are mostly dead the values move, others stay as they ar
   assert.equal(await store.lengthOf("chunk/none"), undefined);
 });
 
+packsTest("packs whose values go to several new packs lose none", async ({ store, bytes }) => {
+  const keys = await fill(store, 9, 100_000, 60);
+  const kept = keys.filter((_, i) => i % 5 < 2);
+  for (const [i, key] of keys.entries()) if (i % 5 >= 2) await store.delete(key);
+  const { rewritten, written } = await store.compact();
+  assert.deepEqual([rewritten, written], [18, 6]);
+  assert.equal((await keysOf(bytes)).length, 6);
+  assert.deepEqual((await keysOf(store)).sort(), kept.sort());
+  for (const [i, key] of keys.entries()) {
+    if (i % 5 < 2) sameBytes(await store.get(key), pattern(100_000 + i % 60, Math.floor(i / 60)));
+  }
+});
+
 packsTest("a share of dead values below that asked for is left", async ({ store }) => {
   const keys = await fill(store, 1);
   for (const key of keys.slice(0, 6)) await store.delete(key);
@@ -105,17 +119,19 @@ packsTest("reading and writing go on while it works", async ({ store, bytes, nam
   for (const part of [bytes, names]) part.before = () => pause(next(3));
   let over = false;
   const compacting = store.compact({ dead: 0.1 }).finally(() => over = true);
+  const isWritten = (key: string) => keys.indexOf(key) % 3 === 0;
   const reader = async (seed: number) => {
     const next = numbers(seed);
+    const read = [...live.keys()].filter((key) => !isWritten(key));
     while (!over) {
-      const key = [...live.keys()][next(live.size)];
+      const key = read[next(read.length)];
       sameBytes(await store.get(key, { start: 5, end: 400 }), live.get(key)!.subarray(5, 400));
       assert.equal(await store.has(key), true);
       await pause();
     }
   };
   const writer = async () => {
-    for (const key of keys) {
+    for (const key of keys.filter(isWritten)) {
       if (over) return;
       const choice = next(3);
       if (choice === 0) {
@@ -202,6 +218,12 @@ packsTest("a pack that is noted, and put together anew, is known to an index mad
   await store.put("chunk/c", pattern(10));
   await store.delete("chunk/c");
   assert.equal((await store.compact()).removed, 1); // and what is forgotten of the other pack is noted
+  const [note] = await Array.fromAsync(names.list("forgotten/"));
+  assert.match(note, /^forgotten\/1\/pack\/[0-9a-f]{64}$/);
+  assert.deepEqual([toText((await names.get("forgotten"))!), toText((await names.get(note))!)], [
+    "1",
+    "chunk/a",
+  ]);
   await store.delete("chunk/b");
   await put();
   const anew = await openPacked({ bytes, names, index: await indexOver(openMemory()) });
@@ -209,19 +231,29 @@ packsTest("a pack that is noted, and put together anew, is known to an index mad
   sameBytes(await anew.get("chunk/b"), pattern(60_000));
 });
 
-packsTest(
-  "an index that was not closed forgets the packs that are gone",
-  async ({ store, bytes, names, index }) => {
-    const keys = await fill(store, 1);
-    await store.put("chunk/stays", pattern(100));
-    for (const pack of await keysOf(bytes)) await bytes.delete(pack);
-    (index as { complete: boolean }).complete = false;
+for (const lost of [false, true]) {
+  const what = lost ? "the move, too" : "the removal of a pack";
+  packsTest(`an index that has lost ${what} when the process ended finds all where it is`, async (packs) => {
+    const { store, bytes, names, index } = packs;
+    const keys = await fill(store, 2);
+    const live = keys.filter((_, i) => i % 20 < 4);
+    for (const key of keys) if (!live.includes(key)) await store.delete(key);
+    const { move, removePack } = index;
+    if (lost) index.move = () => Promise.resolve();
+    index.removePack = () => Promise.reject(new Error("cut off"));
+    await assert.rejects(store.compact(), /cut off/);
+    Object.assign(index, { move, removePack, complete: false });
+    assert.ok((await keysOf(bytes)).length < 4, "a pack is gone");
     const anew = await openPacked({ bytes, names, index });
-    assert.deepEqual(await keysOf(anew), ["chunk/stays"]);
-    await anew.put(keys[0], pattern(10_000));
-    sameBytes(await anew.get(keys[0]), pattern(10_000));
-  },
-);
+    assert.deepEqual((await keysOf(anew)).sort(), [...live].sort());
+    const valueOf = (key: string) =>
+      pattern(10_000 + keys.indexOf(key) % 20, Math.floor(keys.indexOf(key) / 20));
+    for (const key of live) sameBytes(await anew.get(key), valueOf(key));
+    await anew.compact({ alone: true });
+    for (const key of live) sameBytes(await anew.get(key), valueOf(key));
+    assert.deepEqual((await keysOf(names)).filter((key) => key.startsWith("forgotten/")), []);
+  });
+}
 
 packsTest("what cannot be read is left, told, and does not end it", async ({ store, bytes }) => {
   const keys = await fill(store, 2);

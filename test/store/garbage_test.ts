@@ -40,7 +40,7 @@ garbageTest("without anything to delete, nothing is deleted", async (site) => {
     { ...result, kept: 0 },
     { paths: 0, nars: 0, sideFiles: 0, values: 0, bytes: 0, kept: 0, broken: 0 },
   );
-  assert.equal(result.kept + (await site.keys("outboard/")).length, keys.length);
+  assert.equal(result.kept, keys.length);
   assert.deepEqual(await site.keys(), keys);
   await site.assertWhole();
 });
@@ -67,7 +67,7 @@ garbageTest("a path others refer to is not deleted, unless they are, too", async
   await addClosure(site);
   const [base, lib, app] = ["base", "lib", "app"].map((name) => pathOf(name).hashPart);
   await assert.rejects(site.collect({ delete: [base] }), (error) => {
-    return error instanceof ConflictError && error.message.includes(`${lib} refers to it`);
+    return error instanceof ConflictError && error.message.includes(`${lib}-lib refers to it`);
   });
   await assert.rejects(site.collect({ delete: [base, app] }), ConflictError);
   await assert.rejects(site.collect({ delete: ["0".repeat(32)] }), MissingError);
@@ -202,6 +202,7 @@ garbageTest(
     assert.equal((await site.collect()).values, 0);
     assert.ok(await site.services.blobs.has(digest)); // which is a use
     site.pass(1000);
+    assert.equal((await site.collect({ dryRun: true })).values, 0);
     assert.equal((await site.collect()).values, 0);
     site.pass();
     assert.ok((await site.collect()).values > 3);

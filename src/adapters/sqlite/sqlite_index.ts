@@ -78,6 +78,10 @@ class SqliteIndex implements PackIndex {
   #noteLive: SqliteStatement;
   #values: SqliteStatement;
   #deadBytes: SqliteStatement;
+  #removePack: SqliteStatement;
+  #removeNotes: SqliteStatement;
+  #toDelete: string[] = [];
+  #deleting: Promise<void> | undefined;
   /** Names of packs by their row: a row in memory for each pack that was asked for. */
   #packs = new Lru<number, PackRow>(PACK_NAMES_KEPT);
 
@@ -100,6 +104,8 @@ class SqliteIndex implements PackIndex {
     );
     this.#noteLive = database.prepare("DELETE FROM deleted WHERE pack = ? AND key = ?");
     this.#values = database.prepare("SELECT key, pack, length FROM value WHERE key > ? ORDER BY key LIMIT ?");
+    this.#removePack = database.prepare("DELETE FROM pack WHERE id = ?");
+    this.#removeNotes = database.prepare("DELETE FROM deleted WHERE pack = ?");
     this.#deadBytes = database.prepare(
       "SELECT pack, SUM(length) AS dead FROM deleted WHERE pack > ? GROUP BY pack ORDER BY pack LIMIT ?",
     );
@@ -186,20 +192,37 @@ class SqliteIndex implements PackIndex {
     }
   }
 
-  removePack(pack: string): Promise<void> {
-    return this.#write(() => {
-      const row = this.#pack.get(pack) as { id: number } | undefined;
-      if (!row) return;
-      this.#packs.delete(row.id); // the number may be given again
-      this.#database.prepare("DELETE FROM deleted WHERE pack = ?").run(row.id);
-      this.#database.prepare("DELETE FROM pack WHERE id = ?").run(row.id);
-    });
+  async removePack(pack: string): Promise<void> {
+    const row = this.#pack.get(pack) as { id: number } | undefined;
+    if (!row) return;
+    this.#database.exec("PRAGMA synchronous = FULL"); // which brings all before to the disk, too
+    try {
+      await this.#write(() => {
+        this.#removePack.run(row.id);
+        this.#removeNotes.run(row.id);
+      });
+    } finally {
+      this.#database.exec("PRAGMA synchronous = NORMAL");
+    }
+    this.#packs.delete(row.id); // the number may be given again
   }
 
   delete(key: string): Promise<void> {
+    this.#deleting ??= Promise.resolve().then(() => this.#deleteAll());
+    this.#toDelete.push(key);
+    return this.#deleting;
+  }
+
+  /** Those that are deleted at once are one transaction. */
+  #deleteAll(): Promise<void> {
+    const keys = this.#toDelete;
+    this.#toDelete = [];
+    this.#deleting = undefined;
     return this.#write(() => {
-      this.#noteDeleted.run(key);
-      this.#delete.run(key);
+      for (const key of keys) {
+        this.#noteDeleted.run(key);
+        this.#delete.run(key);
+      }
     });
   }
 
@@ -222,8 +245,8 @@ class SqliteIndex implements PackIndex {
     this.complete = true;
   }
 
-  // deno-lint-ignore require-await -- the interface is asynchronous for other platforms
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#deleting?.catch(() => {}); // each delete tells that itself
     if (this.complete) this.#durably("INSERT INTO complete VALUES (1) ON CONFLICT DO NOTHING");
     this.#database.close();
   }
