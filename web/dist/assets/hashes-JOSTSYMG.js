@@ -1,0 +1,1 @@
+import{b as t,c as a,d as s,e as h,f as o}from"./chunk-7VE6XZSY.js";var c={md5:t,sha1:a,sha256:s,sha512:h},H=new Map,p={async create(e){let r=H.get(e);return r||H.set(e,r=c[e]().then(o)),(await r)()}};export{p as portableHashes};
