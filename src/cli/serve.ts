@@ -27,6 +27,7 @@ export async function serve(args: readonly string[]): Promise<void> {
   await using store = await openStore(options, log, pool);
   const underWay = new UnderWay();
   const stopping = new AbortController();
+  const page = await readPage(); // nothing is waited for between listening and being able to answer
   const servers: Listening[] = [];
   const content = options.contentListen &&
     listenHttp(options.contentListen, (request) => contents(request), underWay);
@@ -39,7 +40,7 @@ export async function serve(args: readonly string[]): Promise<void> {
     alone: !isRemote(options.store), // a folder is locked, memory is our own; others may write to another server
     codec: openCodecs(),
     hashes: pool,
-    page: await readPage(),
+    page,
     upgradeWebSocket: underWay.upgradeWebSocket,
     stopping: stopping.signal,
     log,

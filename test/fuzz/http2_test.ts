@@ -231,8 +231,10 @@ test("a client whose server sends random and damaged frames settles every call",
         const { body } = await client.request({ url: "http://a/", method: "GET", header: new Headers() });
         return await collect(body);
       });
-      const settled = Promise.allSettled(calls);
-      while (peer.of(FrameType.HEADERS).length < 5) await sleep(1);
+      let over = false;
+      const settled = Promise.allSettled(calls).finally(() => over = true);
+      // On a busy machine the client may have given up for want of an answer before it asked for all.
+      while (peer.of(FrameType.HEADERS).length < 5 && !over) await sleep(1);
       await send(peer, sent.subarray(PREFACE.length), random);
       far.close();
       for (const result of await settled) {
