@@ -34,6 +34,11 @@ export interface HashPoolOptions {
   readonly spawn: () => LaneWorker;
   /** How many to start. What suits a server is one less than it has cores. */
   readonly workers: number;
+  /**
+   * How many of them take whole hashes, of SHA-256 and the like: what was begun in one must be ended there, however slow it is
+   * when the processors are wanted elsewhere. Default all but one, which does what this thread could do as well.
+   */
+  readonly hashers?: number;
 }
 
 /** Hashes in workers. Disposing ends them; hashes that are still under way then fail. */
@@ -54,6 +59,7 @@ class Pool implements HashPool {
   #hashes: HashProvider;
   #workers: LaneWorker[] = [];
   #lanes: HashLane[] = [];
+  #ofHashers: HashLane[] = [];
   #hashers = 0;
   /** A hash that was begun in a worker and dropped leaves its state there. */
   #dropped = new FinalizationRegistry<{ lane: HashLane; hasher: number }>(({ lane, hasher }) => {
@@ -65,7 +71,7 @@ class Pool implements HashPool {
     }
   });
 
-  constructor({ hashes, spawn, workers }: HashPoolOptions) {
+  constructor({ hashes, spawn, workers, hashers = workers - 1 }: HashPoolOptions) {
     this.#hashes = hashes;
     if (!mayWait()) return;
     for (let i = 0; i < workers; i++) {
@@ -75,6 +81,7 @@ class Pool implements HashPool {
       this.#workers.push(worker);
       this.#lanes.push(new HashLane(memory));
     }
+    this.#ofHashers = this.#lanes.slice(Math.max(0, workers - hashers));
   }
 
   async create(name: HashName): Promise<Hasher> {
@@ -116,12 +123,9 @@ class Pool implements HashPool {
     return this.#lanes.length > 0 && ready();
   }
 
-  /**
-   * Begins a hash in the worker with the fewest, if there are several: what was begun in one must be ended there, however slow it is,
-   * so the first is kept for what anybody can do.
-   */
+  /** Begins a hash in the worker with the fewest, if there is one for that. */
   begin(owner: object): { lane: HashLane; hasher: number } | undefined {
-    const lane = this.#lanes.slice(1).filter(({ ready }) => ready).sort((a, b) => a.hashers - b.hashers)[0];
+    const lane = this.#ofHashers.filter(({ ready }) => ready).sort((a, b) => a.hashers - b.hashers)[0];
     if (!lane) return undefined;
     lane.hashers++;
     const begun = { lane, hasher: this.#hashers++ };

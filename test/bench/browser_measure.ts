@@ -99,7 +99,7 @@ export async function measure(
   tell: (row: BenchRow) => void,
 ): Promise<void> {
   const spawn = () => new Worker(new URL("/page.js#lane", location.href), { type: "module" });
-  const lanes = pool ? openHashPool({ hashes: portableHashes, spawn, workers: 1 }) : undefined;
+  const lanes = pool ? openHashPool({ hashes: portableHashes, spawn, workers: 1, hashers: 1 }) : undefined;
   if (lanes && !await lanes.started(20_000)) throw new Error("the worker that hashes has not started");
   const hashes: HashProvider = lanes ?? portableHashes;
   for (const [name, tokens] of [["big", bigFiles(bigBytes)], ["small", smallFiles()]] as const) {

@@ -29,7 +29,7 @@ export const hashPoolCases: Suite = {
           spawned++;
           return new Worker(new URL("/page.js#lane", location.href), { type: "module" });
         };
-        await using pool = openHashPool({ hashes: portableHashes, spawn, workers: 2 });
+        await using pool = openHashPool({ hashes: portableHashes, spawn, workers: 2, hashers: 2 });
         ensureSame(spawned, mayShare() ? 2 : 0, "workers that were started");
         ensureSame(await pool.started(mayShare() ? 20_000 : 50), mayShare(), "whether they take work");
         const [sha, hasher] = [await pool.create("sha256"), pool.createBlake3()];

@@ -16,7 +16,7 @@ const NAMES = Object.keys(HASH_LENGTHS) as HashName[];
 
 function open(workers: number, name?: string): HashPool {
   const spawn = () => new Worker(new URL("_lane_worker.ts", import.meta.url), { type: "module", name });
-  return openHashPool({ hashes: nativeHashes, spawn, workers });
+  return openHashPool({ hashes: nativeHashes, spawn, workers, hashers: workers });
 }
 
 for (const workers of [0, 1, 2]) {
@@ -76,7 +76,7 @@ Deno.test("input is read before update returns", async () => {
 });
 
 Deno.test("a worker that fails is told of once, then done without", async () => {
-  await using pool = open(2, "failing");
+  await using pool = open(1, "failing");
   assert.ok(await pool.started(10_000));
   const bytes = seededBytes(MIB, 35);
   const hasher = await pool.create("sha256");
@@ -87,8 +87,19 @@ Deno.test("a worker that fails is told of once, then done without", async () => 
   assert.equal(toHex(again.digest()), createHash("sha256").update(bytes).digest("hex"));
 });
 
+Deno.test("a worker that is alone takes no whole hashes unless told to", async () => {
+  const spawn = () =>
+    new Worker(new URL("_lane_worker.ts", import.meta.url), { type: "module", name: "failing" });
+  await using pool = openHashPool({ hashes: nativeHashes, spawn, workers: 1 });
+  assert.ok(await pool.started(10_000));
+  const bytes = seededBytes(MIB, 37);
+  const hasher = await pool.create("sha256");
+  hasher.update(bytes);
+  assert.equal(toHex(hasher.digest()), createHash("sha256").update(bytes).digest("hex"));
+});
+
 Deno.test("a pool whose worker has failed unnoticed can be closed", async () => {
-  const pool = open(2, "failing");
+  const pool = open(1, "failing");
   assert.ok(await pool.started(10_000));
   const hasher = await pool.create("sha256");
   hasher.update(new Uint8Array(16 * 512 * 1024)); // all of its slots, so that there is none to ask it to stop in
@@ -96,7 +107,7 @@ Deno.test("a pool whose worker has failed unnoticed can be closed", async () => 
 });
 
 Deno.test("after the pool is closed short and long inputs are hashed here; what was begun there fails", async () => {
-  const pool = open(2);
+  const pool = open(1);
   await pool.started(10_000);
   const bytes = seededBytes(MIB, 36);
   const begun = await pool.create("sha256");
@@ -131,7 +142,8 @@ Deno.test("no worker goes on after the pool is closed", async () => {
       spawn: () => new Worker(${
     JSON.stringify(new URL("_lane_worker.ts", import.meta.url).href)
   }, { type: "module", name: "failing" }),
-      workers: 2,
+      workers: 1,
+      hashers: 1,
     });
     await failing.started(10_000);
     (await failing.create("sha256")).update(new Uint8Array(16 * 512 * 1024));

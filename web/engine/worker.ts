@@ -37,7 +37,7 @@ async function compile(path: string): Promise<WebAssembly.Module> {
 function hashes(): HashProvider {
   if (!globalThis.crossOriginIsolated) return portableHashes;
   const spawn = () => new Worker(new URL(__HASH_LANE__, base), { type: "module", name: "firn hash" });
-  return openHashPool({ hashes: portableHashes, spawn, workers: 1 });
+  return openHashPool({ hashes: portableHashes, spawn, workers: 1, hashers: 1 });
 }
 
 /** What the platform tells of answers that came encoded: it gives their bytes decoded. */
