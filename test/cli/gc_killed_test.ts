@@ -40,6 +40,9 @@ commandTest(`killed ${KILLS} times, what is pinned is whole, and then all else i
   }
   for (const path of paths.slice(0, 2)) assert.equal((await firn(["pin", ...at, path, path])).code, 0);
   const args = ["gc", "--keep-roots-only", "--grace", "0", ...at];
+  const begun = performance.now();
+  assert.equal((await firn([...args, "--dry-run"])).code, 0);
+  const whole = performance.now() - begun;
   let killed = 0;
   for (let kill = 0; kill < KILLS; kill++) {
     const child = new Deno.Command(Deno.execPath(), {
@@ -47,11 +50,11 @@ commandTest(`killed ${KILLS} times, what is pinned is whole, and then all else i
       stdout: "null",
       stderr: "null",
     }).spawn();
-    // Somewhere between its start and its end.
+    // From early to late: what is deleted makes the next one shorter, and this machine may be slow now and quick then.
     const ended = child.status.then(() => true);
     const pause = (milliseconds: number) =>
       new Promise<false>((resolve) => setTimeout(resolve, milliseconds, false));
-    const over = await Promise.race([ended, pause(200 + 400 * Math.random())]);
+    const over = await Promise.race([ended, pause(whole * (0.3 + 0.8 * (kill + Math.random()) / KILLS))]);
     if (!over && kill9(child)) killed++;
     await child.status;
     await assertPinned(store, paths.slice(0, 2));
