@@ -10,7 +10,7 @@
  * Attributes are those of Unix: what is executable, and symlinks, of which the contents are the target.
  */
 import { type Bytes, concat, fromText } from "../../src/bytes/bytes.ts";
-import { iterate } from "../../src/bytes/streams.ts";
+import { through } from "../../src/bytes/through.ts";
 import { LimitError } from "../../src/errors.ts";
 import { crc32 } from "./crc32.ts";
 
@@ -136,29 +136,8 @@ async function copies(pieces: AsyncIterable<Bytes>): Promise<Bytes[]> {
 }
 
 /** Deflates at the pace of the consumer. */
-async function* deflate(source: Iterable<Bytes> | AsyncIterable<Bytes>): AsyncGenerator<Bytes, void, void> {
-  const { readable, writable } = new CompressionStream("deflate-raw");
-  const writer = writable.getWriter();
-  let failure: { error: unknown } | undefined;
-  const writing = (async () => {
-    try {
-      for await (const piece of source) {
-        await writer.ready;
-        await writer.write(piece.slice()); // which takes it as its own
-      }
-      await writer.close();
-    } catch (error) {
-      failure = { error };
-      await writer.abort(error).catch(() => {});
-    }
-  })();
-  try {
-    yield* iterate(readable);
-  } catch (error) {
-    throw failure ? failure.error : error;
-  }
-  await writing;
-  if (failure) throw failure.error;
+function deflate(source: Iterable<Bytes> | AsyncIterable<Bytes>): AsyncGenerator<Bytes, void, void> {
+  return through(new CompressionStream("deflate-raw"), source);
 }
 
 function localHeader(entry: Written, wide: boolean): Bytes {

@@ -5,7 +5,7 @@
  */
 import { Inflate } from "pako/inflate";
 import type { Bytes } from "../../bytes/bytes.ts";
-import { iterate } from "../../bytes/streams.ts";
+import { through } from "../../bytes/through.ts";
 import { FormatError } from "../../errors.ts";
 import type { Codec, CompressionName } from "../../store/codec.ts";
 import { openBrotli } from "./brotli.ts";
@@ -94,28 +94,6 @@ function gzipFault(why: string): FormatError {
   return new FormatError("gzip", `Cannot decompress gzip: ${why}`);
 }
 
-async function* compressGzip(input: AsyncGenerator<Bytes>): AsyncGenerator<Bytes, void, void> {
-  const { readable, writable } = new CompressionStream("gzip");
-  const writer = writable.getWriter();
-  let failure: { error: unknown } | undefined;
-  const writing = (async () => {
-    try {
-      for await (const piece of input) {
-        await writer.ready;
-        await writer.write(piece.slice()); // which takes it as its own
-      }
-      await writer.close();
-    } catch (error) {
-      failure = { error };
-      await writer.abort(error).catch(() => {});
-    }
-  })();
-  try {
-    yield* iterate(readable);
-    await writing;
-  } catch (error) {
-    throw failure ? failure.error : error;
-  } finally {
-    await input.return(undefined);
-  }
+function compressGzip(input: AsyncGenerator<Bytes>): AsyncGenerator<Bytes, void, void> {
+  return through(new CompressionStream("gzip"), input);
 }
