@@ -10,11 +10,12 @@ export async function* through(
   { readable, writable }: GenericTransformStream,
   source: Iterable<Bytes> | AsyncIterable<Bytes>,
 ): AsyncGenerator<Bytes, void, void> {
+  const pieces = iterate(source);
   const writer = (writable as WritableStream<Bytes>).getWriter();
   let failure: { error: unknown } | undefined;
   const writing = (async () => {
     try {
-      for await (const piece of source) {
+      for await (const piece of pieces) {
         await writer.ready;
         await writer.write(piece.slice()); // which takes it as its own
       }
@@ -26,9 +27,11 @@ export async function* through(
   })();
   try {
     yield* iterate(readable);
+    await writing;
+    if (failure) throw failure.error;
   } catch (error) {
     throw failure ? failure.error : error;
+  } finally {
+    await pieces.return();
   }
-  await writing;
-  if (failure) throw failure.error;
 }

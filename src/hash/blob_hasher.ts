@@ -38,8 +38,9 @@ export class BlobHasher {
     this.#size += length;
     if (this.#whole) this.#whole.update(chunk);
     else this.#joinEdges(chunk, start);
-    const digest = hashes instanceof Promise ? this.#follow(hashes, start, length) : hashes.digest;
-    if (!(hashes instanceof Promise)) this.#values.set(groupsWithin(start, length).first, hashes.groups);
+    const digest = hashes instanceof Promise
+      ? this.#follow(hashes, start, length)
+      : this.#note(hashes, start, length);
     if (this.#chunks++ === 0) this.#first = digest;
     return { length, digest };
   }
@@ -57,15 +58,21 @@ export class BlobHasher {
     return { ...this.#values.merge(groups), size };
   }
 
-  async #follow(hashes: Promise<ChunkHashes>, start: number, length: number): Promise<Bytes> {
-    const noted = hashes.then(({ groups }) => this.#values.set(groupsWithin(start, length).first, groups));
-    const followed = noted.catch((error) => {
-      this.#failure ??= { error };
+  /** Notes the hashes of a chunk; gives its digest. */
+  #note({ digest, groups }: ChunkHashes, start: number, length: number): Bytes {
+    this.#values.set(groupsWithin(start, length).first, groups);
+    return digest;
+  }
+
+  #follow(hashes: Promise<ChunkHashes>, start: number, length: number): Promise<Bytes> {
+    const digest = hashes.then((hashes) => this.#note(hashes, start, length));
+    const followed = digest.then(() => {}, (error) => {
+      this.#failure ??= { error }; // who waits for the digest hears of it too, if somebody does
     }).then(() => {
       this.#waiting.delete(followed);
     });
     this.#waiting.add(followed);
-    return (await hashes).digest;
+    return digest;
   }
 
   /** Groups of which one chunk has the beginning and another the end are put together here. */

@@ -77,9 +77,7 @@ export function stageOver(kernel: Kernel): KernelStage {
   return {
     digests(all) {
       const digests: Bytes[] = [];
-      while (digests.length < all.length) {
-        some(all, digests.length, digests);
-      }
+      while (digests.length < all.length) some(all, digests.length, digests);
       return digests;
     },
     cut(ahead, start) {
