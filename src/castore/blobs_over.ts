@@ -6,6 +6,7 @@ import { Budget } from "../bytes/budget.ts";
 import { type Bytes, concat, EMPTY } from "../bytes/bytes.ts";
 import { DamageError } from "../errors.ts";
 import { BlobHasher } from "../hash/blob_hasher.ts";
+import { blake3 } from "../hash/blake3.ts";
 import { type BlobHashes, ownHashes } from "../hash/blob_hashes.ts";
 import { DEFAULT_CHUNK_SIZES } from "../hash/fastcdc.ts";
 import { type BlobReader, type BlobService, type ChunkMeta, SHORT_LENGTH } from "./blob_service.ts";
@@ -48,7 +49,7 @@ class BlobsOver implements BlobService {
   }
 
   async open(digest: Digest, options: { range?: ByteRange } = {}): Promise<BlobReader | undefined> {
-    const [whole] = await this.#chunks.getAll([digest]);
+    const whole = await this.#chunks.get(digest);
     if (whole) {
       const bytes = options.range
         ? whole.subarray(options.range.start, Math.max(options.range.start, options.range.end))
@@ -65,9 +66,7 @@ class BlobsOver implements BlobService {
 
   put(source: Bytes | AsyncIterable<Bytes>): Promise<ChunkMeta> {
     if (!(source instanceof Uint8Array)) return this.#putStream(source);
-    return source.length > SHORT_LENGTH
-      ? this.#putBytes(source)
-      : this.#chunks.putAll([source]).then(([blob]) => blob);
+    return source.length > SHORT_LENGTH ? this.#putBytes(source) : this.#chunks.put(source, blake3(source));
   }
 
   putAll(blobs: readonly Bytes[]): Promise<ChunkMeta[]> {
@@ -75,7 +74,7 @@ class BlobsOver implements BlobService {
   }
 
   async chunks(digest: Digest): Promise<readonly ChunkMeta[] | undefined> {
-    const [whole] = await this.#chunks.getAll([digest]);
+    const whole = await this.#chunks.get(digest);
     if (whole) return whole.length === 0 ? [] : [{ digest, size: whole.length }];
     return await this.#chunkList(digest);
   }
@@ -236,7 +235,7 @@ class ManyChunksReader implements BlobReader {
   }
 
   async #read(chunk: ChunkMeta): Promise<Bytes> {
-    const [bytes] = await this.#store.getAll([chunk.digest]);
+    const bytes = await this.#store.get(chunk.digest);
     if (!bytes) {
       throw new DamageError(
         "blob",

@@ -5,12 +5,15 @@
 import { BufferPool } from "../bytes/buffer_pool.ts";
 import { type Bytes, equals } from "../bytes/bytes.ts";
 import { DamageError } from "../errors.ts";
+import { blake3 } from "../hash/blake3.ts";
 import { type BlobHashes, MOST_AT_ONCE } from "../hash/blob_hashes.ts";
 import type { ChunkMeta } from "./blob_service.ts";
 import type { ByteStore } from "./byte_store.ts";
 import { type Digest, formatDigest } from "./digest.ts";
 import { chunkKey } from "./layout.ts";
 
+/** So few bytes are hashed here, whoever else could. */
+const FEW = 32 * 1024;
 /** Buffers kept for chunks that are hashed elsewhere. */
 const BUFFERS = 16;
 
@@ -22,6 +25,16 @@ export class ChunkStore {
   constructor(store: ByteStore, hashes: BlobHashes) {
     this.store = store;
     this.hashes = hashes;
+  }
+
+  /** A chunk, if it is there. Throws {@link DamageError} if it is not what its digest says. */
+  async get(digest: Digest): Promise<Bytes | undefined> {
+    const bytes = await this.store.get(chunkKey(digest));
+    if (!bytes) return undefined;
+    const hashed = bytes.length <= FEW ? [blake3(bytes)] : this.hashes.digests([bytes]);
+    const [actual] = hashed instanceof Promise ? await hashed : hashed;
+    if (!equals(actual, digest)) throw new DamageError("blob", formatDigest(digest));
+    return bytes;
   }
 
   /** The chunks that are there. Throws {@link DamageError} for one that is not what its digest says. */
@@ -90,7 +103,7 @@ export class ChunkStore {
   async #find(digests: readonly Digest[]): Promise<(Bytes | undefined)[]> {
     const { store } = this;
     const keys = digests.map(chunkKey);
-    if (!store.atHand || keys.length === 1) return await Promise.all(keys.map((key) => store.get(key)));
+    if (!store.atHand) return await Promise.all(keys.map((key) => store.get(key)));
     const found = keys.map((key) => store.atHand!(key));
     const first = found.indexOf(undefined);
     if (first < 0) return found;
