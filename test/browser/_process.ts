@@ -2,7 +2,12 @@
 export interface BrowserProcess extends AsyncDisposable {
   /** Kills it and all it started, as a machine does that goes down. */
   kill(): Promise<void>;
+  /** Whether it said that it took its own database for damaged, and deleted it. Known for sure once it was killed. */
+  readonly gaveUpDatabase: boolean;
 }
+
+/** What Chromium logs then. */
+const GAVE_UP = "IndexedDB recovering from a corrupted (and deleted) database";
 
 /** Starts a browser with a profile in this folder. */
 export function startBrowser(command: string, args: string[]): BrowserProcess {
@@ -11,23 +16,44 @@ export function startBrowser(command: string, args: string[]): BrowserProcess {
     args: [command, ...args],
     stdin: "null",
     stdout: "null",
-    stderr: "null",
+    stderr: "piped",
   }).spawn();
   let ended = false;
   child.status.then(() => ended = true);
+  let gaveUpDatabase = false;
+  const listening = listen(child.stderr, () => gaveUpDatabase = true);
   const kill = async () => {
     if (!ended) {
       await new Deno.Command("kill", { args: ["-KILL", "--", `-${child.pid}`], stderr: "null" }).output();
     }
     await child.status;
+    await listening;
   };
-  return { kill, [Symbol.asyncDispose]: kill };
+  return {
+    kill,
+    get gaveUpDatabase() {
+      return gaveUpDatabase;
+    },
+    [Symbol.asyncDispose]: kill,
+  };
+}
+
+/** Reads what a browser says to its end, which is that of all its processes. */
+async function listen(stderr: ReadableStream<Uint8Array>, gaveUp: () => void): Promise<void> {
+  const decoder = new TextDecoder();
+  let end = "";
+  for await (const piece of stderr) {
+    const said = end + decoder.decode(piece, { stream: true });
+    if (said.includes(GAVE_UP)) gaveUp();
+    end = said.slice(-GAVE_UP.length);
+  }
 }
 
 /** Chromium on an address. */
 export function startChromium(profile: string, url: string): BrowserProcess {
   return startBrowser("/usr/bin/chromium", [
     ...["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"],
+    ...["--enable-logging=stderr", "--disable-breakpad"],
     ...[
       "--disable-background-networking",
       "--disable-component-update",

@@ -32,7 +32,7 @@ test({
   sanitizeOps: false, // the killed browser leaves requests to the server unanswered
   sanitizeResources: false,
   async fn() {
-    const stored = await killRounds(startFirefox, 3);
+    const stored = await killRounds(startFirefox, 2);
     assert.ok(stored > 200, `${stored} values were stored`);
   },
 });

@@ -10,7 +10,7 @@ testNeeding(chromiumInstalled)({
   sanitizeOps: false, // the killed browser leaves requests to the server unanswered
   sanitizeResources: false,
   async fn() {
-    const stored = await killRounds(startChromium, 4);
+    const stored = await killRounds(startChromium, 3);
     assert.ok(stored > 300, `${stored} values were stored`);
   },
 });
