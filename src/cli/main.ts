@@ -4,8 +4,10 @@ import {
   DamageError,
   FormatError,
   MissingError,
+  RemoteError,
   StoreBusyError,
   StoreFullError,
+  StoreVersionError,
 } from "../errors.ts";
 import { UsageError } from "./usage.ts";
 
@@ -25,7 +27,8 @@ usage: firn COMMAND [options]
 
 /** What is told in a line. Anything else is a fault of firn, and told with where it happened. */
 const EXPECTED = [
-  ...[UsageError, ConflictError, DamageError, FormatError, MissingError, StoreBusyError, StoreFullError],
+  ...[UsageError, ConflictError, DamageError, FormatError, MissingError, RemoteError],
+  ...[StoreBusyError, StoreFullError, StoreVersionError],
 ];
 
 /** Runs a command and returns the exit code: 0, 1 for a failure, 2 for a command line that cannot be carried out. */

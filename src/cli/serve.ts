@@ -5,7 +5,7 @@ import { openHashPool } from "../hash/hash_pool.ts";
 import { parseSecretKey, type SecretKey } from "../nix/signature.ts";
 import { createServer } from "../server/app.ts";
 import { listenGrpc, listenHttp, type Listening, UnderWay } from "./listening.ts";
-import { isRemote, readOptions, SERVE_HELP } from "./serve_options.ts";
+import { readOptions, SERVE_HELP } from "./serve_options.ts";
 import { readPage } from "./page_files.ts";
 import { openStore } from "./store.ts";
 import { UsageError } from "./usage.ts";
@@ -37,7 +37,6 @@ export async function serve(args: readonly string[]): Promise<void> {
     ...options,
     contentOrigin: options.contentOrigin ?? content?.address,
     secretKeys,
-    alone: !isRemote(options.store), // a folder is locked, memory is our own; others may write to another server
     codec: openCodecs(),
     hashes: pool,
     page,

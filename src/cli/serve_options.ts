@@ -18,7 +18,9 @@ usage: firn serve [options]
   --grpc-tls-cert FILE      a certificate chain (PEM): native gRPC over TLS                 FIRN_GRPC_TLS_CERT
   --grpc-tls-key FILE       its private key (PEM)                                           FIRN_GRPC_TLS_KEY
   --max-message BYTES       the longest gRPC message taken                [4194304]         FIRN_MAX_MESSAGE
-  --store ADDRESS           where the store lives: a folder, memory:, or
+  --store ADDRESS           where the store lives: a folder, memory:,
+                            Deno KV: kv:, kv:PATH, kv+http://HOST:PORT,
+                            kv+https://HOST (DENO_KV_ACCESS_TOKEN), or
                             another server: grpc+http://HOST:PORT,
                             grpc+https://HOST:PORT, grpc+unix:/PATH       [./firn-store]    FIRN_STORE
   --near ADDRESS            with another server as the store: a folder or

@@ -9,7 +9,10 @@ import { openHome } from "./home.ts";
 import { isRemote, type ServeOptions } from "./serve_options.ts";
 
 /** A store that is open. Disposing it writes what waits and lets go of everything. */
-export interface OpenStore extends Services, AsyncDisposable {}
+export interface OpenStore extends Services, AsyncDisposable {
+  /** Whether no other process can have it open. */
+  readonly alone: boolean;
+}
 
 /**
  * Opens a store. `log` is told what takes long, and what went wrong and was made up for. `hashes` says who hashes blobs of a store on
@@ -22,7 +25,11 @@ export async function openStore(
 ): Promise<OpenStore> {
   if (!isRemote(store)) {
     const home = await openHome(store, log);
-    return { ...servicesOver(home, hashes), [Symbol.asyncDispose]: () => home[Symbol.asyncDispose]() };
+    return {
+      ...servicesOver(home, hashes),
+      alone: home.alone,
+      [Symbol.asyncDispose]: () => home[Symbol.asyncDispose](),
+    };
   }
   await using resources = new AsyncDisposableStack();
   const { openRemote } = await import("./remote_store.ts"); // most servers need none of it
@@ -32,6 +39,7 @@ export async function openStore(
   return {
     ...nearFar({ near: home, far, log }),
     names: home.names,
+    alone: false, // others may write to the other server
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
 }
