@@ -118,7 +118,26 @@ export { type IdbHome, type IdbOptions, openIdb } from "./src/adapters/idb/open_
 export { openMemory } from "./src/adapters/memory/memory_store.ts";
 export { createApp, createServer, type ServerOptions } from "./src/server/app.ts";
 
+/** Where the endpoint is, for a platform that has a main module of its own; in browsers it is nowhere. */
+const ENDPOINT = "./src/cli/edge.ts";
+
+/**
+ * What `deno serve mod.ts` and Deno Deploy run: the store that the environment names. A program that was told what to do has none, or
+ * the runtime would ask whether that was meant.
+ */
+export default (import.meta.main && Deno.args.length > 0 ? {} : {
+  async fetch(request: Request): Promise<Response> {
+    // By name here, or it is not loaded with the rest; bundlers for browsers know that nothing is the main module there, and leave it out.
+    const { fetch } = import.meta.main ? await import("./src/cli/edge.ts") : await import(ENDPOINT);
+    return await fetch(request);
+  },
+}) as { fetch(request: Request): Promise<Response> };
+
 if (import.meta.main) {
-  const { main } = await import("./src/cli/main.ts");
-  Deno.exitCode = await main(Deno.args);
+  const main = async () => {
+    const { main } = await import("./src/cli/main.ts");
+    Deno.exitCode = await main(Deno.args);
+  };
+  if (Deno.args.length > 0) await main();
+  else addEventListener("beforeunload", main, { once: true }); // only where nothing listens there is an end
 }

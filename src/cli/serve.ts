@@ -1,14 +1,12 @@
 /** `firn serve`: a store over HTTP and gRPC. */
 import { openCodecs } from "../adapters/codecs/codecs.ts";
-import { nativeHashes } from "../adapters/native/hashes.ts";
-import { openHashPool } from "../hash/hash_pool.ts";
-import { parseSecretKey, type SecretKey } from "../nix/signature.ts";
 import { createServer } from "../server/app.ts";
+import { openHashWorkers } from "./hash_workers.ts";
 import { listenGrpc, listenHttp, type Listening, UnderWay } from "./listening.ts";
 import { readOptions, SERVE_HELP } from "./serve_options.ts";
 import { readPage } from "./page_files.ts";
+import { readSigningKeys } from "./signing_keys.ts";
 import { openStore } from "./store.ts";
-import { UsageError } from "./usage.ts";
 
 /** Serves until a signal comes. */
 export async function serve(args: readonly string[]): Promise<void> {
@@ -18,12 +16,8 @@ export async function serve(args: readonly string[]): Promise<void> {
     return;
   }
   const log = (line: string) => console.error(`${new Date().toISOString()} ${line}`);
-  const secretKeys = await Promise.all(options.secretKeys.map(readSecretKey));
-  await using pool = openHashPool({
-    hashes: nativeHashes,
-    spawn: spawnHashWorker,
-    workers: options.hashWorkers,
-  });
+  const secretKeys = await readSigningKeys(options);
+  await using pool = openHashWorkers(options.hashWorkers);
   await using store = await openStore(options, log, pool);
   const underWay = new UnderWay();
   const stopping = new AbortController();
@@ -61,24 +55,6 @@ export async function serve(args: readonly string[]): Promise<void> {
   });
   await Promise.all(servers.map(({ finished }) => finished));
   log("stopped");
-}
-
-function spawnHashWorker(): Worker {
-  return new Worker(new URL("hash_worker.ts", import.meta.url), { type: "module" });
-}
-
-async function readSecretKey(path: string): Promise<SecretKey> {
-  let text: string;
-  try {
-    text = await Deno.readTextFile(path);
-  } catch (cause) {
-    throw new UsageError(`Cannot read the secret key ${path}: ${(cause as Error).message}`);
-  }
-  try {
-    return await parseSecretKey(text);
-  } catch (cause) {
-    throw new UsageError(`Cannot use the secret key ${path}: ${(cause as Error).message}`);
-  }
 }
 
 /** Calls back at the first signal to stop; later ones change nothing. */

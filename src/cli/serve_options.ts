@@ -1,5 +1,6 @@
 /** The options of `firn serve`: what they are called, what they may be, and what they are when nothing is said. */
 import { parseArgs } from "node:util";
+import { type SigningKeyOptions, splitSigningKeys } from "./signing_keys.ts";
 import { UsageError } from "./usage.ts";
 
 export const SERVE_HELP = `firn serve: serve a Nix store over HTTP and gRPC
@@ -27,6 +28,7 @@ usage: firn serve [options]
                             memory: that keeps here what is read there    [./firn-near]     FIRN_NEAR
   --secret-key FILE         sign what is served with this Nix secret key;
                             may be given several times                                      FIRN_SECRET_KEY (FILE:FILE…)
+                            the keys themselves, not in files                               FIRN_SIGNING_KEYS (KEY KEY…)
   --priority N              in nix-cache-info; lower is asked first       [40]              FIRN_PRIORITY
   --no-mass-query           do not offer mass queries in nix-cache-info                     FIRN_NO_MASS_QUERY=1
   --references warn|strict  what to do with a path whose contents mention
@@ -60,7 +62,7 @@ export interface TcpAddress {
   readonly port: number;
 }
 
-export interface ServeOptions {
+export interface ServeOptions extends SigningKeyOptions {
   readonly listen: TcpAddress;
   /** `undefined`: contents of store paths are served without scripts only. */
   readonly contentListen: TcpAddress | undefined;
@@ -74,7 +76,6 @@ export interface ServeOptions {
   readonly store: string;
   /** Only with a store that is another server. */
   readonly near: string | undefined;
-  readonly secretKeys: readonly string[];
   readonly priority: number;
   readonly wantMassQuery: boolean;
   readonly strictReferences: boolean;
@@ -133,6 +134,7 @@ export function readOptions(
     near: parseNear(values.near ?? env("FIRN_NEAR"), store),
     secretKeys: values["secret-key"] ?? env("FIRN_SECRET_KEY")?.split(":").filter((path) => path !== "") ??
       [],
+    signingKeys: splitSigningKeys(env("FIRN_SIGNING_KEYS")),
     priority: parsePriority(values.priority ?? env("FIRN_PRIORITY") ?? "40"),
     wantMassQuery: !(values["no-mass-query"] ?? parseYes("FIRN_NO_MASS_QUERY", env("FIRN_NO_MASS_QUERY"))),
     strictReferences: oneOf(

@@ -1,0 +1,105 @@
+/**
+ * The endpoint that `deno serve mod.ts` and Deno Deploy run: the store that `firn serve` serves, but native gRPC, on a platform that
+ * listens by itself, starts this at a request and stops it at any moment. It is configured by the environment alone, and asks for
+ * the network, the environment, and the files beside it. Everything is opened at the first request that comes.
+ */
+import { openCodecs } from "../adapters/codecs/codecs.ts";
+import { nativeHashes } from "../adapters/native/hashes.ts";
+import type { Server } from "../server/app.ts";
+import { createServer } from "../server/app.ts";
+import { readEdgeOptions } from "./edge_options.ts";
+import { readPage } from "./page_files.ts";
+import { readSigningKeys } from "./signing_keys.ts";
+import { openStore } from "./store.ts";
+import { UsageError } from "./usage.ts";
+
+/** Milliseconds after a failure to open in which the next requests get its answer: the store is not asked for each of them. */
+const REST_MS = 1000;
+/** Milliseconds a request waits until everything is open. */
+const PATIENCE_MS = 20_000;
+
+/** Answers requests with what is opened when the first comes, and once for all that come meanwhile. */
+export class Endpoint {
+  #open: () => Promise<Server>;
+  #log: (line: string) => void;
+  #server: Server | undefined;
+  #opening: Promise<void> | undefined;
+  #failed: { readonly error: unknown; readonly at: number } | undefined;
+
+  constructor(open: () => Promise<Server>, log: (line: string) => void) {
+    this.#open = open;
+    this.#log = log;
+  }
+
+  readonly fetch = (request: Request): Response | Promise<Response> =>
+    this.#server ? this.#server.fetch(request) : this.#fetchOnceOpen(request);
+
+  async #fetchOnceOpen(request: Request): Promise<Response> {
+    if (this.#failed && performance.now() - this.#failed.at >= REST_MS) this.#failed = undefined;
+    if (!this.#failed) {
+      this.#opening ??= this.#openOnce().finally(() => this.#opening = undefined);
+      await within(PATIENCE_MS, this.#opening);
+    }
+    if (this.#server) return await this.#server.fetch(request);
+    await request.body?.cancel();
+    return refusal(this.#failed?.error);
+  }
+
+  async #openOnce(): Promise<void> {
+    try {
+      this.#server = await this.#open();
+    } catch (error) {
+      this.#failed = { error, at: performance.now() };
+      this.#log(error instanceof UsageError ? error.message : (error as Error).stack ?? String(error));
+    }
+  }
+}
+
+/** What a client is told; the operator reads the rest in the log. */
+function refusal(error: unknown): Response {
+  const [status, text] = error instanceof UsageError
+    ? [500, "This endpoint is not configured: its log says what is missing"]
+    : [503, "This endpoint cannot open its store now: ask again later"];
+  const headers: Record<string, string> = {
+    "content-type": "text/plain; charset=utf-8",
+    "cache-control": "no-store",
+  };
+  if (status === 503) headers["retry-after"] = "5";
+  return new Response(`${text}\n`, { status, headers });
+}
+
+async function within(milliseconds: number, promise: Promise<void>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout>;
+  const late = new Promise<void>((resolve) => timer = setTimeout(resolve, milliseconds));
+  await Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+function log(line: string): void {
+  console.error(`${new Date().toISOString()} ${line}`);
+}
+
+/** Opens what the environment says. Throws {@link UsageError} for what cannot be. */
+async function openServer(): Promise<Server> {
+  const options = readEdgeOptions((name) => Deno.env.get(name));
+  const hashes = options.hashWorkers > 0
+    ? (await import("./hash_workers.ts")).openHashWorkers(options.hashWorkers)
+    : undefined;
+  const [secretKeys, page, store] = await Promise.all([
+    readSigningKeys(options),
+    readPage("asked"),
+    openStore(options, log, hashes),
+  ]);
+  return createServer({
+    ...store,
+    ...options,
+    secretKeys,
+    codec: openCodecs(),
+    hashes: hashes ?? nativeHashes,
+    page,
+    upgradeWebSocket: (request, protocol) => Deno.upgradeWebSocket(request, { protocol }),
+    log,
+  });
+}
+
+/** The endpoint of this process. */
+export const { fetch } = new Endpoint(openServer, log);
