@@ -14,21 +14,16 @@ import { lockFile } from "../adapters/fs/lock.ts";
 import { openSqliteIndex } from "../adapters/sqlite/sqlite_index.ts";
 import { openPacked, type PackedStore } from "../combinators/packed.ts";
 import { buryCollector } from "../store/collections.ts";
-import { disposeAll, type OpenHome } from "./open_home.ts";
+import { disposeAll, type HomeOptions, type OpenHome } from "./open_home.ts";
 import { UsageError } from "./usage.ts";
 
 const FORMAT = "firn-store 1\n";
-
-/** The folder of an address; `undefined` if it names something else. */
-export function folderOf(address: string): string | undefined {
-  if (address.startsWith("file://")) return decodeURIComponent(new URL(address).pathname);
-  return /^[a-z0-9+]{2,}:/i.test(address) ? undefined : address;
-}
 
 /** Opens the store in a folder, which is made when missing. Throws `StoreBusyError` while another process has it open. */
 export async function openFolder(
   folder: string,
   log: (line: string) => void,
+  { onOperation }: HomeOptions = {},
 ): Promise<OpenHome & { readonly packs: PackedStore }> {
   try {
     await Deno.mkdir(folder, { recursive: true });
@@ -40,7 +35,7 @@ export async function openFolder(
     await checkFormat(`${folder}/format`);
     const kv = await Deno.openKv(`${folder}/names.kv`);
     open.unshift({ [Symbol.asyncDispose]: () => Promise.resolve(kv.close()) });
-    const names = openDenoKv(kv);
+    const names = openDenoKv(kv, { mostChecks: 100, onOperation }); // a file allows as many checks
     open.unshift(names);
     const files = await openFs(`${folder}/bytes`, Deno);
     open.unshift(files);

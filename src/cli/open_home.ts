@@ -1,6 +1,15 @@
 /** A home that is open: what every kind of address opens. */
+import type { KvOperation } from "../adapters/deno_kv/watched_kv.ts";
 import type { PackedStore } from "../combinators/packed.ts";
 import type { Home } from "../store/services.ts";
+
+/** What opening a home may be told besides its address. */
+export interface HomeOptions {
+  /** Where packs are, if not with the rest. */
+  readonly packs?: string;
+  /** Told of each operation of Deno KV. */
+  readonly onOperation?: (operation: KvOperation) => void;
+}
 
 /** A home that is open. Disposing it writes what waits and lets go of everything. */
 export interface OpenHome extends Home, AsyncDisposable {

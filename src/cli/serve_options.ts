@@ -1,5 +1,6 @@
 /** The options of `firn serve`: what they are called, what they may be, and what they are when nothing is said. */
 import { parseArgs } from "node:util";
+import { parsePacks } from "./kv_address.ts";
 import { type SigningKeyOptions, splitSigningKeys } from "./signing_keys.ts";
 import { UsageError } from "./usage.ts";
 
@@ -24,6 +25,8 @@ usage: firn serve [options]
                             kv+https://HOST (DENO_KV_ACCESS_TOKEN), or
                             another server: grpc+http://HOST:PORT,
                             grpc+https://HOST:PORT, grpc+unix:/PATH       [./firn-store]    FIRN_STORE
+  --packs ADDRESS           where packs are, with a store in Deno KV: a folder;
+                            with the rest unless given                                      FIRN_PACKS
   --near ADDRESS            with another server as the store: a folder or
                             memory: that keeps here what is read there    [./firn-near]     FIRN_NEAR
   --secret-key FILE         sign what is served with this Nix secret key;
@@ -74,6 +77,8 @@ export interface ServeOptions extends SigningKeyOptions {
   readonly grpcTls: { readonly cert: string; readonly key: string } | undefined;
   readonly maxMessageBytes: number;
   readonly store: string;
+  /** Only with a store in Deno KV. */
+  readonly packs: string | undefined;
   /** Only with a store that is another server. */
   readonly near: string | undefined;
   readonly priority: number;
@@ -102,6 +107,7 @@ export function readOptions(
         "grpc-tls-key": { type: "string" },
         "max-message": { type: "string" },
         store: { type: "string" },
+        packs: { type: "string" },
         near: { type: "string" },
         "secret-key": { type: "string", multiple: true },
         priority: { type: "string" },
@@ -131,6 +137,7 @@ export function readOptions(
     ),
     maxMessageBytes: parseMaxMessage(values["max-message"] ?? env("FIRN_MAX_MESSAGE") ?? "4194304"),
     store,
+    packs: parsePacks(values.packs ?? env("FIRN_PACKS"), store),
     near: parseNear(values.near ?? env("FIRN_NEAR"), store),
     secretKeys: values["secret-key"] ?? env("FIRN_SECRET_KEY")?.split(":").filter((path) => path !== "") ??
       [],

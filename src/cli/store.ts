@@ -19,12 +19,12 @@ export interface OpenStore extends Services, AsyncDisposable {
  * this machine; default this thread. Throws as `openHome`.
  */
 export async function openStore(
-  { store, near }: Pick<ServeOptions, "store" | "near">,
+  { store, near, packs }: Pick<ServeOptions, "store" | "near" | "packs">,
   log: (line: string) => void,
   hashes?: BlobHashes,
 ): Promise<OpenStore> {
   if (!isRemote(store)) {
-    const home = await openHome(store, log);
+    const home = await openHome(store, log, { packs });
     return {
       ...servicesOver(home, hashes),
       alone: home.alone,

@@ -5,10 +5,10 @@
  * unless much of one pack is asked for at the same time.
  */
 import type { Bytes } from "../bytes/bytes.ts";
-import type { ByteRange, ByteStore } from "../castore/byte_store.ts";
+import type { ByteRange } from "../castore/byte_store.ts";
 import { DamageError } from "../errors.ts";
 import { readPackTable } from "./pack_format.ts";
-import type { PackEntry, PackIndex, PackLocation } from "./pack_index.ts";
+import type { PackBytes, PackEntry, PackIndex, PackLocation } from "./pack_index.ts";
 
 /** Packs kept in memory: 4 MiB each at most. */
 const PACKS_KEPT = 4;
@@ -33,8 +33,8 @@ interface ReadPack {
 export const PACKS = "pack/";
 
 export class PackReader {
-  #large: ByteStore;
-  #small: ByteStore;
+  #large: PackBytes;
+  #small: PackBytes;
   #index: PackIndex;
   /** Used last first. */
   #kept: ReadPack[] = [];
@@ -43,7 +43,7 @@ export class PackReader {
   #wanted = new Map<string, Wanted[]>();
 
   /** @param stores.bytes keeps the packs, `names` the small ones */
-  constructor({ bytes, names, index }: { bytes: ByteStore; names: ByteStore; index: PackIndex }) {
+  constructor({ bytes, names, index }: { bytes: PackBytes; names: PackBytes; index: PackIndex }) {
     this.#large = bytes;
     this.#small = names;
     this.#index = index;
@@ -83,7 +83,7 @@ export class PackReader {
     throw new DamageError("value", key, `Cannot read ${key}: its pack ${pack} is missing or cut short`);
   }
 
-  #storeOf({ small }: PackLocation): ByteStore {
+  #storeOf({ small }: PackLocation): PackBytes {
     return small ? this.#small : this.#large;
   }
 

@@ -31,7 +31,13 @@ import { Forgotten } from "./forgotten.ts";
 import { PackReader, PACKS } from "./pack_reader.ts";
 import { PackWriter } from "./pack_format.ts";
 import { ALONE, rebuildIndex } from "./rebuild_index.ts";
-import { MAX_PACKED_KEY_LENGTH, type PackEntry, type PackIndex, type PackLocation } from "./pack_index.ts";
+import {
+  MAX_PACKED_KEY_LENGTH,
+  type PackBytes,
+  type PackEntry,
+  type PackIndex,
+  type PackLocation,
+} from "./pack_index.ts";
 
 const SMALL_PACK = 48 * 1024;
 /** The shortest a full pack may be. */
@@ -46,7 +52,7 @@ const WRITE_WINDOW = 4 * MAX_VALUE_LENGTH;
 /** What a packed store is made of. */
 export interface PackedParts {
   /** Keeps the packs. */
-  readonly bytes: ByteStore;
+  readonly bytes: PackBytes;
   /** Keeps small packs. */
   readonly names: ByteStore;
   readonly index: PackIndex;
@@ -87,9 +93,12 @@ export async function openPacked(parts: PackedParts): Promise<PackedStore> {
       `Cannot make packs of ${packLength} bytes: want ${LEAST_PACK_LENGTH} to ${MAX_VALUE_LENGTH}`,
     );
   }
-  const forgotten = await Forgotten.open(parts.names);
-  if (!parts.index.complete) await rebuildIndex(parts, forgotten);
-  return new Packed(parts, forgotten);
+  const { index, names } = parts;
+  // An index that is never made anew needs no notes, and opening it asks for nothing more.
+  if (index.durable && index.complete) return new Packed(parts, Forgotten.nothing());
+  const forgotten = await Forgotten.open(names);
+  if (!index.complete) await rebuildIndex(parts, forgotten);
+  return new Packed(parts, index.durable ? Forgotten.nothing() : forgotten);
 }
 
 /** A pack that takes values, or is being written. */

@@ -1,8 +1,8 @@
 /**
  * A ByteStore in Deno KV: a local file, a `denokv` server or Deno Deploy. What lies where is told in records.ts.
  *
- * Limits it works within: 65,536 bytes a value, 2,048 a key, 819,200 bytes, 1,000 mutations and 100 checks an atomic, 10
- * keys a `getMany`. Several processes may use one store at the same time.
+ * Limits it works within: 65,536 bytes a value, 2,048 a key, 819,200 bytes, 81,920 of them keys, 1,000 mutations and 10 checks an
+ * atomic, 10 keys a `getMany`. Several processes may use one store at the same time.
  */
 import type { Bytes } from "../../bytes/bytes.ts";
 import {
@@ -17,6 +17,7 @@ import { commit, pauseBefore } from "./commit.ts";
 import { GroupCommit } from "./group_commit.ts";
 import { LongValues } from "./long_values.ts";
 import { type Head, type HeadEntry, Keys, type KvLike, longHead, PIECE_LENGTH } from "./records.ts";
+import { type KvOperation, watchKv } from "./watched_kv.ts";
 
 /** Milliseconds a draft must be old to be swept: an hour. */
 const SWEEP_AGE = 3_600_000;
@@ -25,6 +26,10 @@ const SWEEP_AGE = 3_600_000;
 export interface DenoKvOptions {
   /** First part of every key, at most 100 characters, so that one database can hold several stores. */
   readonly prefix?: string;
+  /** Checks an atomic may have: 10 (default) on a server, 100 in a file. Short values put at once share as few atomics as that allows. */
+  readonly mostChecks?: number;
+  /** Told of each operation when it has ended. */
+  readonly onOperation?: (operation: KvOperation) => void;
 }
 
 /** A ByteStore in Deno KV. */
@@ -39,7 +44,8 @@ export interface DenoKvStore extends ByteStore {
 
 /** The store in this database, which stays the caller's: disposing the store does not close it. */
 export function openDenoKv(kv: KvLike, options: DenoKvOptions = {}): DenoKvStore {
-  return new KvStore(kv, new Keys(options.prefix ?? "firn"));
+  const { prefix = "firn", mostChecks = 10, onOperation } = options;
+  return new KvStore(onOperation ? watchKv(kv, { onOperation }) : kv, new Keys(prefix), mostChecks);
 }
 
 class KvStore implements DenoKvStore {
@@ -48,11 +54,11 @@ class KvStore implements DenoKvStore {
   #longValues: LongValues;
   #group: GroupCommit;
 
-  constructor(kv: KvLike, keys: Keys) {
+  constructor(kv: KvLike, keys: Keys, mostChecks: number) {
     this.#kv = kv;
     this.#keys = keys;
     this.#longValues = new LongValues(kv, keys);
-    this.#group = new GroupCommit(kv, keys, this.#longValues);
+    this.#group = new GroupCommit(kv, keys, this.#longValues, mostChecks);
   }
 
   async get(key: string, range?: ByteRange): Promise<Bytes | undefined> {

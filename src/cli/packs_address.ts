@@ -1,0 +1,23 @@
+/**
+ * Addresses of packs that are kept elsewhere than their store:
+ *
+ *   PATH, file:///PATH   a folder, a file each
+ */
+import { openFs } from "../adapters/fs/fs_store.ts";
+import type { ByteStore } from "../castore/byte_store.ts";
+import { folderOf } from "./folder_address.ts";
+import { UsageError } from "./usage.ts";
+
+/** Opens what keeps packs. Throws {@link UsageError} for an address that cannot be one. */
+export async function openPacks(address: string): Promise<ByteStore> {
+  const folder = folderOf(address);
+  if (folder === undefined) {
+    throw new UsageError(`Cannot keep packs in ${address}: want a folder, or file:///folder`);
+  }
+  try {
+    await Deno.mkdir(folder, { recursive: true });
+    return await openFs(folder, Deno);
+  } catch (cause) {
+    throw new UsageError(`Cannot keep packs in ${address}: ${(cause as Error).message}`);
+  }
+}
