@@ -3,10 +3,7 @@
  * listens by itself, starts this at a request and stops it at any moment. It is configured by the environment alone, and asks for
  * the network, the environment, and the files beside it. Everything is opened at the first request that comes.
  */
-import { openCodecs } from "../adapters/codecs/codecs.ts";
-import { nativeHashes } from "../adapters/native/hashes.ts";
-import type { Server } from "../server/app.ts";
-import { createServer } from "../server/app.ts";
+import { createServer, type Server } from "../server/app.ts";
 import { readEdgeOptions } from "./edge_options.ts";
 import { readPage } from "./page_files.ts";
 import { readSigningKeys } from "./signing_keys.ts";
@@ -81,24 +78,40 @@ function log(line: string): void {
 /** Opens what the environment says. Throws {@link UsageError} for what cannot be. */
 async function openServer(): Promise<Server> {
   const options = readEdgeOptions((name) => Deno.env.get(name));
-  const hashes = options.hashWorkers > 0
-    ? (await import("./hash_workers.ts")).openHashWorkers(options.hashWorkers)
+  const { hashWorkers } = options;
+  const hashes = hashWorkers > 0
+    ? (await import("./hash_workers.ts")).openHashWorkers(hashWorkers)
     : undefined;
-  const [secretKeys, page, store] = await Promise.all([
+  // The store first: until it answers there is time to load what else is needed.
+  const opening = openStore(options, log, hashes);
+  const others = Promise.all([
+    import("../adapters/codecs/codecs.ts"),
+    import("../adapters/native/hashes.ts"),
     readSigningKeys(options),
     readPage("asked"),
-    openStore(options, log, hashes),
   ]);
-  return createServer({
-    ...store,
-    ...options,
-    secretKeys,
-    codec: openCodecs(),
-    hashes: hashes ?? nativeHashes,
-    page,
-    upgradeWebSocket: (request, protocol) => Deno.upgradeWebSocket(request, { protocol }),
-    log,
-  });
+  try {
+    const [{ openCodecs }, { nativeHashes }, secretKeys, page] = await others;
+    const store = await opening;
+    return createServer({
+      ...store,
+      ...options,
+      secretKeys,
+      codec: openCodecs(),
+      hashes: hashes ?? nativeHashes,
+      page,
+      upgradeWebSocket: (request, protocol) => Deno.upgradeWebSocket(request, { protocol }),
+      log,
+    });
+  } catch (error) {
+    // What did open is let go of: a later request opens it again.
+    await Promise.allSettled([
+      opening.then((store) => store[Symbol.asyncDispose]()),
+      others,
+      hashes?.[Symbol.asyncDispose](),
+    ]);
+    throw error;
+  }
 }
 
 /** The endpoint of this process. */

@@ -20,9 +20,14 @@ export function readEdgeOptions(env: (name: string) => string | undefined): Serv
     const value = env(name);
     return value === undefined || value === "" ? DEFAULTS[name] : value;
   })!;
-  const { store } = options;
-  if (isKv(store) || store === "memory:") return options;
-  throw new UsageError(
-    `Cannot open the store ${store} at an endpoint: want FIRN_STORE=kv: (the platform's own), kv+https://HOST or kv+http://HOST:PORT`,
-  );
+  const { store, packs } = options;
+  if (!isKv(store) && store !== "memory:") {
+    throw new UsageError(
+      `Cannot open the store ${store} at an endpoint: want FIRN_STORE=kv: (the platform's own), kv+https://HOST or kv+http://HOST:PORT`,
+    );
+  }
+  if (packs !== undefined && !packs.startsWith("s3:")) {
+    throw new UsageError(`Cannot keep packs in ${packs} at an endpoint: want FIRN_PACKS=s3://BUCKET`);
+  }
+  return options;
 }

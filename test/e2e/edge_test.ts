@@ -1,0 +1,146 @@
+/**
+ * The endpoint as a platform runs it: `deno serve mod.ts` with no permission but the network, the environment and its own source,
+ * against a real server of Deno KV. It is killed between requests and in the middle of them.
+ */
+import assert from "node:assert/strict";
+import { createClient } from "@connectrpc/connect";
+import { PathInfoService } from "../../src/gen/tvix/store/v1/rpc_pathinfo_pb.ts";
+import { fromNixBase32 } from "../../src/bytes/nixbase32.ts";
+import { chromiumInstalled, launchChromium } from "../browser/_chromium.ts";
+import { transportTo } from "../server/_grpc_clients.ts";
+import { denokv, DenokvServer } from "./_denokv.ts";
+import { CacheFolder, forEach, hashPart, put } from "./cache_folder.ts";
+import { manyPaths, sampler } from "./closures.ts";
+import { makeKey } from "./keys.ts";
+import { nixTest, User } from "./nix.ts";
+import { pull } from "./pull.ts";
+import { FirnServer, pause } from "./server.ts";
+import { Tap } from "./tap.ts";
+import { assertWhole, narDigests } from "./whole.ts";
+
+nixTest(
+  "an endpoint on a remote KV: in by nix, out by all protocols",
+  "new",
+  async (nix, folder, t) => {
+    const closure = await sampler(`${folder}/builder`);
+    await using kv = await DenokvServer.start(`${folder}/kv`);
+    const keeper = new User(nix, `${folder}/keeper`);
+    const key = await makeKey(keeper, "edge-1", `${folder}/key`);
+    const other = await makeKey(keeper, "edge-2", `${folder}/other`);
+    const keys = await Promise.all([key, other].map(({ file }) => Deno.readTextFile(file)));
+    await using edge = await FirnServer.startEdge(kv.store, { FIRN_SIGNING_KEYS: keys.join("\n") });
+    const small = closure.paths.find((path) => path.endsWith("-sampler-odd"))!;
+
+    await t.step("in, as nix compresses by default, and out, signed", async () => {
+      await new User(nix, `${folder}/pusher`).push(edge.url, closure.root);
+      for (const { publicKey } of [key, other]) {
+        const trust = ["--option", "trusted-public-keys", publicKey];
+        const name = publicKey.split(":")[0];
+        await pull(new User(nix, `${folder}/${name}`), edge.url, closure, `${folder}/${name}-out`, trust);
+      }
+    });
+
+    for (const protocol of ["grpc-web", "connect"] as const) {
+      await t.step(`a call by ${protocol}`, async () => {
+        const client = createClient(PathInfoService, transportTo(edge.url, protocol));
+        const digest = fromNixBase32(hashPart(small));
+        const info = await client.get({ byWhat: { case: "byOutputHash", value: digest } });
+        assert.equal(info.node?.node.case, "directory");
+        const nar = await client.calculateNAR(info.node!);
+        const hash = Uint8Array.from(nar.narSha256);
+        const named = closure.narHashes.get(small)!.replace("sha256:", "");
+        assert.deepEqual(hash, Uint8Array.from(fromNixBase32(named)));
+      });
+    }
+
+    await t.step("native gRPC and a terminal's questions are not asked for anything", () => {
+      assert.doesNotMatch(edge.log, /NotCapable|PermissionDenied|prompt/i);
+    });
+
+    await t.step("a browser opens a path of it", async () => {
+      const browser = await launchChromium();
+      try {
+        const page = await browser.newPage();
+        const query = new URLSearchParams({ path: small, cache: edge.url });
+        await page.goto(`${edge.url}/#/open?${query}`);
+        await page.getByText("with space").first().waitFor({ timeout: 60_000 });
+      } finally {
+        await browser.close();
+      }
+    });
+  },
+  denokv,
+  chromiumInstalled,
+);
+
+/** A whole number from 1 to `most`. */
+function random(most: number): number {
+  return 1 + Math.floor(Math.random() * most);
+}
+
+nixTest("an endpoint killed in the middle of nix copy, and started again", "old", async (nix, folder, t) => {
+  const closure = await manyPaths(`${folder}/builder`, 60, 20_000);
+  const digests = await narDigests(new User(nix, `${folder}/builder`), closure);
+  await using kv = await DenokvServer.start(`${folder}/kv`);
+  await using edges = new AsyncDisposableStack();
+  let edge = edges.use(await FirnServer.startEdge(kv.store));
+  await using tap = new Tap(edge.url);
+  const copy = (home: string) =>
+    new User(nix, `${folder}/${home}`).attempt(
+      ...["nix", "copy", "--to", `${tap.url}?compression=zstd`, closure.root] as const,
+      ...["--option", "download-attempts", "1"],
+    );
+  for (let death = 1; death <= 3; death++) {
+    const uploads = random(25);
+    const delay = random(40);
+    await t.step(`death ${death}: ${delay} ms after upload ${uploads} begins`, async () => {
+      const last = tap.sent("PUT").length + uploads;
+      let killed: Promise<void> | undefined;
+      tap.onRequest = () => {
+        if (tap.sent("PUT").length >= last) killed ??= pause(delay).then(() => edge.kill());
+      };
+      await copy(`pusher ${death}`);
+      assert.ok(killed, "nix has more to upload");
+      await killed;
+      tap.onRequest = () => {};
+      edge = edges.use(await FirnServer.startEdge(kv.store));
+      tap.target = edge.url;
+      await assertWhole(edge, closure, digests);
+    });
+  }
+  const repeated = await copy("last pusher");
+  assert.equal(repeated.code, 0, repeated.stderr);
+  assert.equal(await assertWhole(edge, closure, digests), closure.paths.length);
+}, denokv);
+
+nixTest("an endpoint killed between requests: what it acknowledged is there", "old", async (nix, folder) => {
+  const closure = await manyPaths(`${folder}/builder`, 60, 20_000);
+  const digests = await narDigests(new User(nix, `${folder}/builder`), closure);
+  const cache = await CacheFolder.write(nix, closure, `${folder}/cache`, "zstd");
+  await using kv = await DenokvServer.start(`${folder}/kv`);
+  const acknowledged: string[] = [];
+  const nars = await Promise.all(
+    cache.paths.map(async (path) => [path.url, await cache.nar(path)] as const),
+  );
+  const uploads = [
+    ...nars,
+    ...cache.paths.map(({ narInfoName, narInfo }) => [narInfoName, narInfo] as const),
+  ];
+  // Stopped at once when nothing is asked for a moment, as such platforms do.
+  for (let at = 0; at < uploads.length; at += 25) {
+    await using edge = await FirnServer.startEdge(kv.store);
+    await forEach(acknowledged, 8, async (name) => {
+      const { status } = await fetch(`${edge.url}/${name}`, { method: "HEAD" });
+      assert.equal(status, 200, `HEAD ${name}, which was acknowledged`);
+    });
+    // Narinfos one after the other: each wants those it refers to.
+    await forEach(uploads.slice(at, at + 25), at < nars.length - 25 ? 8 : 1, async ([name, body]) => {
+      const { status, text } = await put(`${edge.url}/${name}`, body);
+      assert.ok(status < 300, `PUT ${name}: ${status} ${text}`);
+      acknowledged.push(name);
+    });
+    await edge.kill();
+  }
+  await using edge = await FirnServer.startEdge(kv.store);
+  assert.equal(await assertWhole(edge, closure, digests), closure.paths.length);
+}, denokv);
