@@ -61,9 +61,10 @@ nixTest(
       const browser = await launchChromium();
       try {
         const page = await browser.newPage();
-        const query = new URLSearchParams({ path: small, cache: edge.url });
-        await page.goto(`${edge.url}/#/open?${query}`);
-        await page.getByText("with space").first().waitFor({ timeout: 60_000 });
+        await page.goto(edge.url);
+        await page.getByLabel("Store path or hash").fill(small);
+        await page.getByRole("button", { name: "Open", exact: true }).click();
+        await page.getByRole("treeitem").filter({ hasText: "with space" }).waitFor({ timeout: 60_000 });
       } finally {
         await browser.close();
       }
