@@ -8,6 +8,7 @@ import { listenGrpc, listenHttp, type Listening, UnderWay } from "./listening.ts
 import { readOptions, SERVE_HELP } from "./serve_options.ts";
 import { readPage } from "./page_files.ts";
 import { openStore } from "./store.ts";
+import { untilThere } from "./until_there.ts";
 import { UsageError } from "./usage.ts";
 
 /** Serves until a signal comes. */
@@ -24,7 +25,7 @@ export async function serve(args: readonly string[]): Promise<void> {
     spawn: spawnHashWorker,
     workers: options.hashWorkers,
   });
-  await using store = await openStore(options, log, pool);
+  await using store = await untilThere(() => openStore(options, log, pool), log);
   const underWay = new UnderWay();
   const stopping = new AbortController();
   const page = await readPage(); // nothing is waited for between listening and being able to answer
