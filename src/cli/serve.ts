@@ -7,6 +7,7 @@ import { readOptions, SERVE_HELP } from "./serve_options.ts";
 import { readPage } from "./page_files.ts";
 import { readSigningKeys } from "./signing_keys.ts";
 import { openStore } from "./store.ts";
+import { untilThere } from "./until_there.ts";
 
 /** Serves until a signal comes. */
 export async function serve(args: readonly string[]): Promise<void> {
@@ -18,7 +19,7 @@ export async function serve(args: readonly string[]): Promise<void> {
   const log = (line: string) => console.error(`${new Date().toISOString()} ${line}`);
   const secretKeys = await readSigningKeys(options);
   await using pool = openHashWorkers(options.hashWorkers);
-  await using store = await openStore(options, log, pool);
+  await using store = await untilThere(() => openStore(options, log, pool), log);
   const underWay = new UnderWay();
   const stopping = new AbortController();
   const page = await readPage(); // nothing is waited for between listening and being able to answer

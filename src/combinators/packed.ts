@@ -120,6 +120,8 @@ class Packed implements PackedStore {
   /** Values that are in no index yet. */
   #pending = new Map<string, { pack: OpenPack; entry: PackEntry }>();
   #writing = new Set<Promise<void>>();
+  /** Of these, values that are kept by themselves. */
+  #alone = new Map<string, Promise<void>>();
   /** Puts that are still being looked up. */
   #lookups = new Set<Promise<unknown>>();
   #packLength: number;
@@ -322,11 +324,17 @@ class Packed implements PackedStore {
   }
 
   #putAlone(key: string, value: Bytes): Promise<void> {
+    const other = this.#alone.get(key);
+    if (other) return other;
     const pack = ALONE + key;
     const copy = this.#altering.has(pack) ? value.slice() : value; // it may have to wait
     const writing = this.#store(pack, false, [{ key, offset: 0, length: value.length }], copy)
-      .finally(() => this.#writing.delete(writing));
+      .finally(() => {
+        this.#writing.delete(writing);
+        this.#alone.delete(key);
+      });
     this.#writing.add(writing);
+    this.#alone.set(key, writing);
     return writing;
   }
 

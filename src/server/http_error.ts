@@ -34,8 +34,7 @@ export function statusOf(error: unknown): number {
   if (error instanceof LimitError) return 413;
   if (error instanceof ConflictError) return 409;
   if (error instanceof StoreFullError) return 507;
-  if (error instanceof StoreBusyError) return 503;
-  if (error instanceof RemoteError) return 502;
+  if (error instanceof StoreBusyError || error instanceof RemoteError) return 503;
   if (error instanceof UnsupportedError) return 501;
   return 500;
 }
@@ -53,6 +52,7 @@ export function errorResponse(error: unknown): Response {
     headers: {
       "content-type": "text/plain; charset=utf-8",
       ...(status === 507 && { "retry-after": "60" }),
+      ...(error instanceof RemoteError && { "retry-after": "5" }),
       ...(error instanceof HttpError && error.headers),
     },
   });

@@ -265,3 +265,16 @@ for (const [kind, makeIndex] of Object.entries(INDEXES)) {
     assert.equal(puts, 2);
   });
 }
+
+packsTest(
+  "equal values put at once are written once, those that are kept by themselves, too",
+  async (packs) => {
+    const { store, bytes, names } = packs;
+    for (const length of [1000, 3 * 1024 * 1024]) {
+      const [before, value] = [bytes.count("put") + names.count("put", "pack/"), pattern(length)];
+      await Promise.all(Array.from({ length: 5 }, () => store.put(`chunk/${length}`, value)));
+      assert.equal(bytes.count("put") + names.count("put", "pack/") - before, 1, `${length} bytes`);
+      sameBytes(await store.get(`chunk/${length}`), value);
+    }
+  },
+);

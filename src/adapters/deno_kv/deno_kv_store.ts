@@ -16,6 +16,7 @@ import { DamageError } from "../../errors.ts";
 import { commit, pauseBefore } from "./commit.ts";
 import { GroupCommit } from "./group_commit.ts";
 import { LongValues } from "./long_values.ts";
+import { Lookups } from "./lookups.ts";
 import { type Head, type HeadEntry, Keys, type KvLike, longHead, PIECE_LENGTH } from "./records.ts";
 import { type KvOperation, watchKv } from "./watched_kv.ts";
 
@@ -53,11 +54,13 @@ class KvStore implements DenoKvStore {
   #keys: Keys;
   #longValues: LongValues;
   #group: GroupCommit;
+  #lookups: Lookups<Head>;
 
   constructor(kv: KvLike, keys: Keys, mostChecks: number) {
     this.#kv = kv;
     this.#keys = keys;
     this.#longValues = new LongValues(kv, keys);
+    this.#lookups = new Lookups(kv);
     this.#group = new GroupCommit(kv, keys, this.#longValues, mostChecks);
   }
 
@@ -121,7 +124,7 @@ class KvStore implements DenoKvStore {
   async #read(key: string, range?: ByteRange): Promise<{ entry: HeadEntry; value: Bytes | undefined }> {
     let missed: string | null = null;
     while (true) {
-      const entry = await this.#kv.get<Head>(this.#keys.head(key));
+      const entry = await this.#lookups.get(this.#keys.head(key));
       if (entry.value === null) return { entry, value: undefined };
       const head = longHead(entry);
       if (!head) {

@@ -42,6 +42,8 @@ const MOST_KEY_BYTES = 80_000;
 const MARKS = 20;
 /** Atomics on their way at once. */
 const ATOMICS = 16;
+/** Milliseconds for which it is relied on that nothing was deleted. */
+const LOOK_MS = 10_000;
 /** Keys read at once while listing. */
 const PAGE = 500;
 
@@ -87,6 +89,10 @@ class IndexInKv implements KvIndex {
   #format: string;
   #lookups: Lookups<Bytes>;
   #atomics = new Budget(ATOMICS);
+  /** Whether anything was deleted when that was looked for. */
+  #deletions = false;
+  #lookedAt = -Infinity;
+  #looking: Promise<void> | undefined;
 
   constructor(
     kv: KvLike,
@@ -192,16 +198,38 @@ class IndexInKv implements KvIndex {
       if (entry.value === null) return;
       const { pack, length } = decodeEntry(key, entry.value);
       const atomic = this.#kv.atomic().check(entry).delete(entry.key).set(this.#deleted(pack, key), length);
-      if (await this.#commit(atomic)) return;
+      if (!await this.#commit(atomic)) continue;
+      this.#deletions = true;
+      return;
     }
   }
 
   async deletedFrom(pack: string): Promise<string[]> {
+    if (!await this.#anyDeleted()) return [];
     const keys: string[] = [];
     for await (const { key } of this.#kv.list({ prefix: this.#deleted(pack) }, { batchSize: PAGE })) {
       keys.push(key.at(-1) as string);
     }
     return keys;
+  }
+
+  /**
+   * Whether anything was deleted. That nothing was is relied on for a moment: who keeps a pack that was read hears as little of what
+   * others delete.
+   */
+  async #anyDeleted(): Promise<boolean> {
+    const now = performance.now();
+    if (!this.#deletions && now - this.#lookedAt >= LOOK_MS) {
+      this.#lookedAt = now;
+      this.#looking = this.#lookForDeleted();
+      this.#looking.catch(() => this.#lookedAt = -Infinity); // who waits for it hears of it
+    }
+    await this.#looking;
+    return this.#deletions;
+  }
+
+  async #lookForDeleted(): Promise<void> {
+    for await (const _ of this.#kv.list({ prefix: this.#deleted() }, { limit: 1 })) this.#deletions = true;
   }
 
   async move(pack: string, small: boolean, entries: readonly MovedEntry[]): Promise<void> {
@@ -227,7 +255,9 @@ class IndexInKv implements KvIndex {
           atomic.set(key, encodeEntry(pack, small, entry)).delete(this.#deleted(pack, entry.key));
         } else if (now !== pack) atomic.set(this.#deleted(pack, entry.key), entry.length);
       }
-      if (await this.#commit(atomic)) return;
+      if (!await this.#commit(atomic)) continue;
+      this.#deletions = true;
+      return;
     }
   }
 

@@ -1,4 +1,7 @@
-/** Look-ups that are asked for at the same time share reads: Deno KV answers for ten keys at once. */
+/**
+ * Look-ups that are asked for at the same time share reads: Deno KV answers for ten keys at once, and a read costs as much for one
+ * as for ten. So fewer than ten wait until a read that is under way has ended, if any is.
+ */
 import { Budget } from "../../bytes/budget.ts";
 import type { KvLike } from "./records.ts";
 
@@ -18,7 +21,7 @@ export class Lookups<T> {
   #kv: KvLike;
   #reads = new Budget(READS);
   #asked: Asked<T>[] = [];
-  #reading = false;
+  #waiting = false;
 
   constructor(kv: KvLike) {
     this.#kv = kv;
@@ -28,18 +31,22 @@ export class Lookups<T> {
   get(key: Deno.KvKey): Promise<Deno.KvEntryMaybe<T>> {
     return new Promise((resolve, reject) => {
       this.#asked.push({ key, resolve, reject });
-      if (this.#reading) return;
-      this.#reading = true;
-      queueMicrotask(() => this.#readAll());
+      if (this.#asked.length >= KEYS_PER_READ) this.#next();
+      else if (this.#reads.used === 0 && !this.#waiting) {
+        this.#waiting = true;
+        queueMicrotask(() => {
+          this.#waiting = false;
+          this.#next();
+        });
+      }
     });
   }
 
-  async #readAll(): Promise<void> {
-    while (this.#asked.length > 0) {
-      await this.#reads.take(1); // who asks meanwhile still joins
+  #next(): void {
+    while (this.#asked.length > 0 && this.#reads.tryTake(1)) {
       this.#read(this.#asked.splice(0, KEYS_PER_READ));
+      if (this.#asked.length < KEYS_PER_READ) return;
     }
-    this.#reading = false;
   }
 
   async #read(asked: readonly Asked<T>[]): Promise<void> {
@@ -50,6 +57,7 @@ export class Lookups<T> {
       for (const { reject } of asked) reject(error);
     } finally {
       this.#reads.give(1);
+      this.#next();
     }
   }
 }
