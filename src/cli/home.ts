@@ -8,7 +8,8 @@
  */
 import { openMemory } from "../adapters/memory/memory_store.ts";
 import type { PackedStore } from "../combinators/packed.ts";
-import { isKv, parsePacks } from "./kv_address.ts";
+import { isKv } from "./kv_address.ts";
+import { parsePacks } from "./kv_options.ts";
 import { folderOf } from "./folder_address.ts";
 import { disposeAll, type HomeOptions, type OpenHome } from "./open_home.ts";
 import { UsageError } from "./usage.ts";

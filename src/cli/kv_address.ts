@@ -35,9 +35,3 @@ export function parseKvAddress(address: string): KvAddress {
   }
   return { path: url, remote: true };
 }
-
-/** Where packs are, for a store at this address. Throws {@link UsageError}. */
-export function parsePacks(packs: string | undefined, store: string): string | undefined {
-  if (packs === undefined || isKv(store)) return packs;
-  throw new UsageError(`Cannot use --packs with the store ${store}: it is for a store in Deno KV`);
-}

@@ -19,9 +19,11 @@ export async function openKvHome(address: string, options: HomeOptions): Promise
   const { kv: database, remote } = await openKv(address);
   const open: AsyncDisposable[] = [{ [Symbol.asyncDispose]: () => Promise.resolve(database.close()) }];
   try {
-    const { onOperation } = options;
+    const { onOperation, kvTimeoutMs: timeoutMs } = options;
     const server = remote ? address : undefined;
-    const kv: KvLike = remote || onOperation ? watchKv(database, { onOperation, server }) : database;
+    const kv: KvLike = remote || onOperation
+      ? watchKv(database, { onOperation, server, timeoutMs })
+      : database;
     const names = openDenoKv(kv);
     open.unshift(names);
     const elsewhere = options.packs === undefined ? undefined : await openPacks(options.packs);

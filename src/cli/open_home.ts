@@ -7,6 +7,8 @@ import type { Home } from "../store/services.ts";
 export interface HomeOptions {
   /** Where packs are, if not with the rest. */
   readonly packs?: string;
+  /** Milliseconds a server of Deno KV may take to answer; default 30,000. */
+  readonly kvTimeoutMs?: number;
   /** Told of each operation of Deno KV. */
   readonly onOperation?: (operation: KvOperation) => void;
 }

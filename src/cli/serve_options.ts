@@ -1,6 +1,6 @@
 /** The options of `firn serve`: what they are called, what they may be, and what they are when nothing is said. */
 import { parseArgs } from "node:util";
-import { parsePacks } from "./kv_address.ts";
+import { parseKvTimeout, parsePacks } from "./kv_options.ts";
 import { type SigningKeyOptions, splitSigningKeys } from "./signing_keys.ts";
 import { UsageError } from "./usage.ts";
 
@@ -27,6 +27,8 @@ usage: firn serve [options]
                             grpc+https://HOST:PORT, grpc+unix:/PATH       [./firn-store]    FIRN_STORE
   --packs ADDRESS           where packs are, with a store in Deno KV: a folder;
                             with the rest unless given                                      FIRN_PACKS
+  --kv-timeout SECONDS      how long a server of Deno KV may take to answer
+                            before a client is told to come again         [30]              FIRN_KV_TIMEOUT
   --near ADDRESS            with another server as the store: a folder or
                             memory: that keeps here what is read there    [./firn-near]     FIRN_NEAR
   --secret-key FILE         sign what is served with this Nix secret key;
@@ -79,6 +81,7 @@ export interface ServeOptions extends SigningKeyOptions {
   readonly store: string;
   /** Only with a store in Deno KV. */
   readonly packs: string | undefined;
+  readonly kvTimeoutMs: number;
   /** Only with a store that is another server. */
   readonly near: string | undefined;
   readonly priority: number;
@@ -108,6 +111,7 @@ export function readOptions(
         "max-message": { type: "string" },
         store: { type: "string" },
         packs: { type: "string" },
+        "kv-timeout": { type: "string" },
         near: { type: "string" },
         "secret-key": { type: "string", multiple: true },
         priority: { type: "string" },
@@ -138,6 +142,7 @@ export function readOptions(
     maxMessageBytes: parseMaxMessage(values["max-message"] ?? env("FIRN_MAX_MESSAGE") ?? "4194304"),
     store,
     packs: parsePacks(values.packs ?? env("FIRN_PACKS"), store),
+    kvTimeoutMs: parseKvTimeout(values["kv-timeout"] ?? env("FIRN_KV_TIMEOUT") ?? "30"),
     near: parseNear(values.near ?? env("FIRN_NEAR"), store),
     secretKeys: values["secret-key"] ?? env("FIRN_SECRET_KEY")?.split(":").filter((path) => path !== "") ??
       [],

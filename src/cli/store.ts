@@ -14,17 +14,20 @@ export interface OpenStore extends Services, AsyncDisposable {
   readonly alone: boolean;
 }
 
+/** Which store, and how it is opened. */
+type OpenOptions = Pick<ServeOptions, "store" | "near" | "packs" | "kvTimeoutMs">;
+
 /**
  * Opens a store. `log` is told what takes long, and what went wrong and was made up for. `hashes` says who hashes blobs of a store on
  * this machine; default this thread. Throws as `openHome`.
  */
 export async function openStore(
-  { store, near, packs }: Pick<ServeOptions, "store" | "near" | "packs">,
+  { store, near, packs, kvTimeoutMs }: OpenOptions,
   log: (line: string) => void,
   hashes?: BlobHashes,
 ): Promise<OpenStore> {
   if (!isRemote(store)) {
-    const home = await openHome(store, log, { packs });
+    const home = await openHome(store, log, { packs, kvTimeoutMs });
     return {
       ...servicesOver(home, hashes),
       alone: home.alone,

@@ -1,6 +1,8 @@
 /** Several processes that serve one store and know nothing of each other, and what can be seen of that store from outside. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { openKvHome } from "../../src/cli/kv_home.ts";
+import type { PackedStore, PackedUse } from "../../src/combinators/packed.ts";
 import { field, hashPart } from "./cache_folder.ts";
 import type { Closure } from "./closures.ts";
 import { FirnServer } from "./server.ts";
@@ -79,4 +81,10 @@ export async function bytesInKv(url: string): Promise<number> {
   } finally {
     kv.close();
   }
+}
+
+/** What the packs of a store in Deno KV are used for. */
+export async function usedIn(store: string): Promise<PackedUse> {
+  await using home = await openKvHome(store, {});
+  return await (home.bytes as PackedStore).use();
 }
