@@ -30,7 +30,7 @@ export async function serve(args: readonly string[]): Promise<void> {
   const page = await readPage(); // nothing is waited for between listening and being able to answer
   const servers: Listening[] = [];
   const content = options.contentListen &&
-    listenHttp(options.contentListen, (request) => contents(request), underWay);
+    listenHttp(options.contentListen, (request, peer) => contents(request, peer), underWay);
   if (content) servers.push(content);
   const { fetch, rpc, contents } = createServer({
     ...store,

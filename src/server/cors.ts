@@ -10,7 +10,8 @@ import { cors } from "hono/cors";
 import { isBulkRead } from "./bulk.ts";
 import { isContentPath } from "./content.ts";
 import type { ServerContext } from "./context.ts";
-import { CALL_CORS, isCallPath } from "./grpc/web.ts";
+import { isCallPath } from "./grpc/paths.ts";
+import { CALL_CORS } from "./grpc/web.ts";
 import { errorResponse, HttpError } from "./http_error.ts";
 
 const READ_HEADERS = ["Range", "If-None-Match", "If-Range"];
