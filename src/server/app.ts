@@ -10,6 +10,7 @@ import { Door, HttpAsking } from "./door.ts";
 import type { Rpc } from "./grpc/call_door.ts";
 import { callRoutes, rpcOver } from "./grpc/web.ts";
 import { webSocketRoutes } from "./grpc/websocket.ts";
+import { tokenRoutes } from "./access/token_routes.ts";
 import { errorResponse, statusOf } from "./http_error.ts";
 import { KeptNarInfos } from "./kept_nar_infos.ts";
 import { landingPage } from "./landing_page.ts";
@@ -19,7 +20,7 @@ import { type Peer, UNKNOWN_PEER } from "./peer.ts";
 import { provenPathInfos } from "../store/prove.ts";
 import { contentSite, storeSiteRoutes } from "./store_site.ts";
 import { sideFileRoutes } from "./side_files.ts";
-import { behind } from "./visitors.ts";
+import { behind, keptByNobodyElse } from "./visitors.ts";
 
 export type { ServerOptions } from "./context.ts";
 export type * from "./door.ts";
@@ -54,7 +55,7 @@ export function createApp(options: ServerOptions): Hono {
 export function createServer(options: ServerOptions): Server {
   const context = contextOf(options);
   const { narInfos, log } = context;
-  const door = new Door(options);
+  const door = new Door(options, isPageOf(context));
   const rpc = rpcOver(context, door);
   const application = behind(door, appOver(context, rpc).fetch, log);
   const fetch = (request: Request, peer: Peer = UNKNOWN_PEER) => {
@@ -63,13 +64,18 @@ export function createServer(options: ServerOptions): Server {
     if (!narInfo) return application(request, peer);
     const { text, headers } = narInfo;
     if (door.watch) {
-      const watched = door.watch.begin(new HttpAsking(request, peer));
+      const watched = door.watch.begin(new HttpAsking(request, peer, door));
       watched.sent?.(text.length);
       watched.end({ status: 200, body: "whole" });
     }
     return new Response(text, { headers });
   };
   return { fetch, rpc, contents: behind(door, contentSite(context).fetch, log) };
+}
+
+/** Paths that are files of the page. */
+function isPageOf({ page }: ServerContext): (path: string) => boolean {
+  return (path) => page?.files.has(path.slice(1)) ?? false;
 }
 
 function contextOf(options: ServerOptions): ServerContext {
@@ -103,6 +109,7 @@ function appOver(context: ServerContext, rpc: Rpc): Hono {
     return errorResponse(error);
   });
   app.use(ownPagesWrite(context));
+  if (context.access && !context.access.opensReads) app.use(keptByNobodyElse);
   webSocketRoutes(app, rpc, context); // before CORS, for the answer of an upgrade must stay as the platform made it
   app.use(crossOrigin);
   if (context.page) pageRoutes(app, context.page);
@@ -113,6 +120,7 @@ function appOver(context: ServerContext, rpc: Rpc): Hono {
   sideFileRoutes(app, context);
   contentRoutes(app, context);
   storeSiteRoutes(app, context, "still");
+  tokenRoutes(app, context);
   callRoutes(app, rpc, context);
   app.notFound((c) =>
     ALLOWED.includes(c.req.method)
