@@ -126,12 +126,12 @@ const ENDPOINT = "./src/cli/edge.ts";
  * the runtime would ask whether that was meant.
  */
 export default (import.meta.main && Deno.args.length > 0 ? {} : {
-  async fetch(request: Request): Promise<Response> {
+  async fetch(request: Request, info?: { remoteAddr?: object }): Promise<Response> {
     // By name here, or it is not loaded with the rest; bundlers for browsers know that nothing is the main module there, and leave it out.
     const { fetch } = import.meta.main ? await import("./src/cli/edge.ts") : await import(ENDPOINT);
-    return await fetch(request);
+    return await fetch(request, (info?.remoteAddr as { hostname?: string } | undefined)?.hostname);
   },
-}) as { fetch(request: Request): Promise<Response> };
+}) as { fetch(request: Request, info?: { remoteAddr?: object }): Promise<Response> };
 
 if (import.meta.main) {
   const main = async () => {

@@ -3,7 +3,9 @@
  * listens by itself, starts this at a request and stops it at any moment. It is configured by the environment alone, and asks for
  * the network, the environment, and the files beside it. Everything is opened at the first request that comes.
  */
-import { createServer, type Server } from "../server/app.ts";
+import { createServer, type Peer, type Server } from "../server/app.ts";
+import { openAccess } from "./access.ts";
+import { takesTokens } from "./access_options.ts";
 import { readEdgeOptions } from "./edge_options.ts";
 import { readPage } from "./page_files.ts";
 import { readSigningKeys } from "./signing_keys.ts";
@@ -28,16 +30,17 @@ export class Endpoint {
     this.#log = log;
   }
 
-  readonly fetch = (request: Request): Response | Promise<Response> =>
-    this.#server ? this.#server.fetch(request) : this.#fetchOnceOpen(request);
+  /** Answers a request. `address` is where it came from, if the platform tells. */
+  readonly fetch = (request: Request, address?: string): Response | Promise<Response> =>
+    this.#server ? this.#server.fetch(request, peerAt(address)) : this.#fetchOnceOpen(request, address);
 
-  async #fetchOnceOpen(request: Request): Promise<Response> {
+  async #fetchOnceOpen(request: Request, address: string | undefined): Promise<Response> {
     if (this.#failed && performance.now() - this.#failed.at >= REST_MS) this.#failed = undefined;
     if (!this.#failed) {
       this.#opening ??= this.#openOnce().finally(() => this.#opening = undefined);
       await within(PATIENCE_MS, this.#opening);
     }
-    if (this.#server) return await this.#server.fetch(request);
+    if (this.#server) return await this.#server.fetch(request, peerAt(address));
     await request.body?.cancel();
     return refusal(this.#failed?.error);
   }
@@ -50,6 +53,11 @@ export class Endpoint {
       this.#log(error instanceof UsageError ? error.message : (error as Error).stack ?? String(error));
     }
   }
+}
+
+/** Nobody counts as near: a platform may have a proxy of its own on the loopback of this machine. */
+function peerAt(address: string | undefined): Peer {
+  return { address, local: false };
 }
 
 /** What a client is told; the operator reads the rest in the log. */
@@ -93,10 +101,16 @@ async function openServer(): Promise<Server> {
   try {
     const [{ openCodecs }, { nativeHashes }, secretKeys, page] = await others;
     const store = await opening;
+    const access = await openAccess(options.access, store.names, log);
+    if (!takesTokens(options.access)) {
+      log("nobody may write: set FIRN_TOKEN_KEY to a token key, which firn token key makes");
+    }
     return createServer({
       ...store,
       ...options,
       secretKeys,
+      access,
+      trustedProxies: options.access.trustedProxies,
       codec: openCodecs(),
       hashes: hashes ?? nativeHashes,
       page,

@@ -1,9 +1,11 @@
 /** `firn serve`: a store over HTTP and gRPC. */
 import { openCodecs } from "../adapters/codecs/codecs.ts";
 import { createServer } from "../server/app.ts";
+import { openAccess } from "./access.ts";
+import { tellAccess } from "./access_options.ts";
 import { openHashWorkers } from "./hash_workers.ts";
 import { listenGrpc, listenHttp, type Listening, UnderWay } from "./listening.ts";
-import { readOptions, SERVE_HELP } from "./serve_options.ts";
+import { readOptions, SERVE_HELP, type ServeOptions } from "./serve_options.ts";
 import { readPage } from "./page_files.ts";
 import { readSigningKeys } from "./signing_keys.ts";
 import { openStore } from "./store.ts";
@@ -20,18 +22,21 @@ export async function serve(args: readonly string[]): Promise<void> {
   const secretKeys = await readSigningKeys(options);
   await using pool = openHashWorkers(options.hashWorkers);
   await using store = await untilThere(() => openStore(options, log, pool), log);
+  const access = await openAccess(options.access, store.names, log);
   const underWay = new UnderWay();
   const stopping = new AbortController();
   const page = await readPage(); // nothing is waited for between listening and being able to answer
   const servers: Listening[] = [];
   const content = options.contentListen &&
-    listenHttp(options.contentListen, (request) => contents(request), underWay);
+    listenHttp(options.contentListen, (request, peer) => contents(request, peer), underWay);
   if (content) servers.push(content);
   const { fetch, rpc, contents } = createServer({
     ...store,
     ...options,
     contentOrigin: options.contentOrigin ?? content?.address,
     secretKeys,
+    access,
+    trustedProxies: options.access.trustedProxies,
     codec: openCodecs(),
     hashes: pool,
     page,
@@ -49,6 +54,7 @@ export async function serve(args: readonly string[]): Promise<void> {
   if (content) console.log(`firn serves contents on ${content.address}`);
   if (options.grpcListen) console.log(`firn serves native gRPC on ${servers.at(-2)!.address}`);
   console.log(`firn serves on ${servers.at(-1)!.address}`);
+  log(tellAccess(options.access, hostsOf(options)));
   onSignal((signal) => {
     log(`${signal}: finishing what is under way`);
     stopping.abort();
@@ -56,6 +62,12 @@ export async function serve(args: readonly string[]): Promise<void> {
   });
   await Promise.all(servers.map(({ finished }) => finished));
   log("stopped");
+}
+
+/** Where writing may be asked for. */
+function hostsOf({ listen, grpcListen }: ServeOptions): string[] {
+  const grpc = grpcListen && ("path" in grpcListen ? "localhost" : grpcListen.hostname);
+  return grpc === undefined ? [listen.hostname] : [listen.hostname, grpc];
 }
 
 /** Calls back at the first signal to stop; later ones change nothing. */
