@@ -6,19 +6,21 @@ import type { PackedStore, PackedUse } from "../../src/combinators/packed.ts";
 import { field, hashPart } from "./cache_folder.ts";
 import type { Closure } from "./closures.ts";
 import { FirnServer } from "./server.ts";
+import { TOKEN_ENV } from "./tokens.ts";
 
-/** Endpoints and servers on one store, by turns. */
+/** Endpoints and servers on one store, by turns, which let those write who have a token. */
 export async function startInstances(
   store: string,
   count: number,
-  { packs, env = {} }: { packs?: string; env?: Record<string, string> } = {},
+  packs?: string,
 ): Promise<FirnServer[] & AsyncDisposable> {
+  const env = packs === undefined ? TOKEN_ENV : { ...TOKEN_ENV, FIRN_PACKS: packs };
   const starting = Array.from(
     { length: count },
     (_, i) =>
       i % 2 === 0
-        ? FirnServer.startEdge(store, packs ? { FIRN_PACKS: packs, ...env } : env)
-        : FirnServer.start(store, "--hash-workers", "0", ...(packs ? ["--packs", packs] : [])),
+        ? FirnServer.startEdge(store, env)
+        : FirnServer.startWith(env, store, "--hash-workers", "0"),
   );
   const settled = await Promise.allSettled(starting);
   const started = settled.flatMap((start) => start.status === "fulfilled" ? [start.value] : []);

@@ -8,6 +8,7 @@ import { PathInfoService } from "../../src/gen/tvix/store/v1/rpc_pathinfo_pb.ts"
 import { fromNixBase32 } from "../../src/bytes/nixbase32.ts";
 import { chromiumInstalled, launchChromium } from "../browser/_chromium.ts";
 import { transportTo } from "../server/_grpc_clients.ts";
+import { testNeeding } from "../needs.ts";
 import { denokv, DenokvServer } from "./_denokv.ts";
 import { CacheFolder, forEach, hashPart, put } from "./cache_folder.ts";
 import { manyPaths, sampler } from "./closures.ts";
@@ -16,6 +17,7 @@ import { nixTest, User } from "./nix.ts";
 import { pull } from "./pull.ts";
 import { FirnServer, pause } from "./server.ts";
 import { Tap } from "./tap.ts";
+import { TOKEN_ENV, WRITER, writer } from "./tokens.ts";
 import { assertWhole, narDigests } from "./whole.ts";
 
 nixTest(
@@ -28,11 +30,17 @@ nixTest(
     const key = await makeKey(keeper, "edge-1", `${folder}/key`);
     const other = await makeKey(keeper, "edge-2", `${folder}/other`);
     const keys = await Promise.all([key, other].map(({ file }) => Deno.readTextFile(file)));
-    await using edge = await FirnServer.startEdge(kv.store, { FIRN_SIGNING_KEYS: keys.join("\n") });
+    await using edge = await FirnServer.startEdge(kv.store, {
+      ...TOKEN_ENV,
+      FIRN_SIGNING_KEYS: keys.join("\n"),
+    });
     const small = closure.paths.find((path) => path.endsWith("-sampler-odd"))!;
 
     await t.step("in, as nix compresses by default, and out, signed", async () => {
-      await new User(nix, `${folder}/pusher`).push(edge.url, closure.root);
+      const stranger = await new User(nix, `${folder}/stranger`)
+        .attempt("nix", "copy", "--to", edge.url, closure.root);
+      assert.match(stranger.stderr, /HTTP error 401/);
+      await (await writer(nix, `${folder}/pusher`)).push(edge.url, closure.root);
       for (const { publicKey } of [key, other]) {
         const trust = ["--option", "trusted-public-keys", publicKey];
         const name = publicKey.split(":")[0];
@@ -46,14 +54,14 @@ nixTest(
         const digest = fromNixBase32(hashPart(small));
         const info = await client.get({ byWhat: { case: "byOutputHash", value: digest } });
         assert.equal(info.node?.node.case, "directory");
-        const nar = await client.calculateNAR(info.node!);
+        const nar = await client.calculateNAR(info.node!, { headers: { authorization: `Bearer ${WRITER}` } });
         const hash = Uint8Array.from(nar.narSha256);
         const named = closure.narHashes.get(small)!.replace("sha256:", "");
         assert.deepEqual(hash, Uint8Array.from(fromNixBase32(named)));
       });
     }
 
-    await t.step("native gRPC and a terminal's questions are not asked for anything", () => {
+    await t.step("it wanted no more permission than it has", () => {
       assert.doesNotMatch(edge.log, /NotCapable|PermissionDenied|prompt/i);
     });
 
@@ -84,10 +92,10 @@ nixTest("an endpoint killed in the middle of nix copy, and started again", "old"
   const digests = await narDigests(new User(nix, `${folder}/builder`), closure);
   await using kv = await DenokvServer.start(`${folder}/kv`);
   await using edges = new AsyncDisposableStack();
-  let edge = edges.use(await FirnServer.startEdge(kv.store));
+  let edge = edges.use(await FirnServer.startEdge(kv.store, TOKEN_ENV));
   await using tap = new Tap(edge.url);
-  const copy = (home: string) =>
-    new User(nix, `${folder}/${home}`).attempt(
+  const copy = async (home: string) =>
+    await (await writer(nix, `${folder}/${home}`)).attempt(
       ...["nix", "copy", "--to", `${tap.url}?compression=zstd`, closure.root] as const,
       ...["--option", "download-attempts", "1"],
     );
@@ -104,7 +112,7 @@ nixTest("an endpoint killed in the middle of nix copy, and started again", "old"
       assert.ok(killed, "nix has more to upload");
       await killed;
       tap.onRequest = () => {};
-      edge = edges.use(await FirnServer.startEdge(kv.store));
+      edge = edges.use(await FirnServer.startEdge(kv.store, TOKEN_ENV));
       tap.target = edge.url;
       await assertWhole(edge, closure, digests);
     });
@@ -129,19 +137,52 @@ nixTest("an endpoint killed between requests: what it acknowledged is there", "o
   ];
   // Stopped at once when nothing is asked for a moment, as such platforms do.
   for (let at = 0; at < uploads.length; at += 25) {
-    await using edge = await FirnServer.startEdge(kv.store);
+    await using edge = await FirnServer.startEdge(kv.store, TOKEN_ENV);
     await forEach(acknowledged, 8, async (name) => {
       const { status } = await fetch(`${edge.url}/${name}`, { method: "HEAD" });
       assert.equal(status, 200, `HEAD ${name}, which was acknowledged`);
     });
     // Narinfos one after the other: each wants those it refers to.
     await forEach(uploads.slice(at, at + 25), at < nars.length - 25 ? 8 : 1, async ([name, body]) => {
-      const { status, text } = await put(`${edge.url}/${name}`, body);
+      const { status, text } = await put(`${edge.url}/${name}`, body, WRITER);
       assert.ok(status < 300, `PUT ${name}: ${status} ${text}`);
       acknowledged.push(name);
     });
     await edge.kill();
   }
-  await using edge = await FirnServer.startEdge(kv.store);
+  await using edge = await FirnServer.startEdge(kv.store, TOKEN_ENV);
   assert.equal(await assertWhole(edge, closure, digests), closure.paths.length);
 }, denokv);
+
+testNeeding(denokv)({
+  name: "an endpoint that cannot be opened says so, and is opened once it can be",
+  sanitizeResources: false, // the runtime keeps signal handlers of children for a moment longer
+  async fn() {
+    const folder = await Deno.makeTempDir();
+    const ask = async ({ url }: FirnServer) => {
+      const answer = await fetch(`${url}/${"0".repeat(32)}.narinfo`);
+      return [answer.status, await answer.text()];
+    };
+    try {
+      await using nowhere = await FirnServer.startEdge("/srv/firn");
+      const told = "This endpoint is not configured: its log says what is missing\n";
+      assert.deepEqual(await ask(nowhere), [500, told]);
+      assert.match(nowhere.log, /Cannot open the store \/srv\/firn at an endpoint: want FIRN_STORE=kv:/);
+
+      await using kv = await DenokvServer.start(`${folder}/kv`);
+      await kv.kill();
+      await using edge = await FirnServer.startEdge(kv.store);
+      assert.deepEqual(await ask(edge), [503, "This endpoint cannot open its store now: ask again later\n"]);
+      await kv.restart();
+      for (let status: unknown = 503; status !== 404;) {
+        assert.equal(status, 503);
+        await pause(100);
+        [status] = await ask(edge);
+      }
+      assert.match(edge.log, /nobody may write: set FIRN_TOKEN_KEY/);
+      assert.equal((await put(`${edge.url}/nix-cache-info`, "StoreDir: /nix/store\n")).status, 403);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+});

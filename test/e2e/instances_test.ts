@@ -13,6 +13,7 @@ import { CacheFolder, forEach, put } from "./cache_folder.ts";
 import { manyPaths, sampler } from "./closures.ts";
 import { nixTest, User } from "./nix.ts";
 import { pull } from "./pull.ts";
+import { WRITER, writer } from "./tokens.ts";
 import { assertWhole, narDigests } from "./whole.ts";
 
 nixTest("four instances on one KV, eight nix at once", "old", async (nix, folder, t) => {
@@ -22,13 +23,14 @@ nixTest("four instances on one KV, eight nix at once", "old", async (nix, folder
   const digests = await narDigests(keeper, coming);
   await using kv = await DenokvServer.start(`${folder}/kv`);
   await using instances = await startInstances(kv.store, 4);
-  await new User(nix, `${folder}/first`).push(`${instances[0].url}?compression=none`, there.root);
+  await (await writer(nix, `${folder}/first`)).push(`${instances[0].url}?compression=none`, there.root);
 
   await t.step("four push the same, four pull what was there, one looks", async () => {
     const watcher = new Watcher(instances, coming, digests);
-    const pushes = instances.map(({ url }, i) =>
-      new User(nix, `${folder}/pusher ${i}`).push(`${url}?compression=zstd`, coming.root)
-    );
+    const pushes = instances.map(async ({ url }, i) => {
+      const pusher = await writer(nix, `${folder}/pusher ${i}`);
+      await pusher.push(`${url}?compression=zstd`, coming.root);
+    });
     const pulls = instances.map(({ url }, i) =>
       pull(new User(nix, `${folder}/puller ${i}`), url, there, `${folder}/pulled ${i}`)
     );
@@ -49,7 +51,7 @@ nixTest("four instances on one KV, eight nix at once", "old", async (nix, folder
     const before = await bytesInKv(kv.url);
     await Promise.all(instances.map(async ({ url }) => {
       await forEach(cache.paths, 2, async (path) => {
-        const { status, text } = await put(`${url}/${path.url}`, await cache.nar(path));
+        const { status, text } = await put(`${url}/${path.url}`, await cache.nar(path), WRITER);
         assert.ok(status < 300, text);
       });
     }));
@@ -81,9 +83,9 @@ testNeeding(denokv)({
           }));
         assert.deepEqual(await asks(), [404, 404]);
         const file = await narFile(await treeNar({ name: `${i}` }));
-        const nar = await put(`${writer.url}/${file.url}`, file.bytes);
+        const nar = await put(`${writer.url}/${file.url}`, file.bytes, WRITER);
         assert.ok(nar.status < 300, nar.text);
-        const answer = await put(`${writer.url}/${narInfoName(base)}`, narInfo(base, file));
+        const answer = await put(`${writer.url}/${narInfoName(base)}`, narInfo(base, file), WRITER);
         assert.ok(answer.status < 300, answer.text);
         assert.deepEqual(await asks(), [200, 200]);
         const database = await Deno.openKv(kv.url);

@@ -45,6 +45,15 @@ export class FirnServer implements AsyncDisposable {
     return await FirnServer.#started(new FirnServer(spawnServe(store, options), store));
   }
 
+  /** As `start`, with variables besides those of this process. */
+  static async startWith(
+    env: Record<string, string>,
+    store: string,
+    ...options: string[]
+  ): Promise<FirnServer> {
+    return await FirnServer.#started(new FirnServer(spawnServe(store, options, env), store));
+  }
+
   /**
    * As `start`, as a platform runs an endpoint: `deno serve mod.ts`, with no permission but the network, the environment and its own
    * source, and no variable but these and the token of Deno KV.
@@ -116,12 +125,17 @@ export class FirnServer implements AsyncDisposable {
 }
 
 /** Start `serve` and return at once; for tests in which it should not come up. */
-export function spawnServe(store: string, options: string[] = []): Deno.ChildProcess {
+export function spawnServe(
+  store: string,
+  options: string[] = [],
+  env: Record<string, string> = {},
+): Deno.ChildProcess {
   return new Deno.Command(Deno.execPath(), {
     args: [
       ...["run", "-A", MAIN, "serve", "--listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0"],
       ...["--store", store, ...options],
     ],
+    env,
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
