@@ -95,6 +95,16 @@ export class DenokvServer implements AsyncDisposable {
     await this.#ended;
   }
 
+  /** Lets it stand still: it takes connections and answers nobody. */
+  stop(): void {
+    this.#child!.kill("SIGSTOP");
+  }
+
+  /** Lets it go on. */
+  resume(): void {
+    this.#child!.kill("SIGCONT");
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.kill();
   }

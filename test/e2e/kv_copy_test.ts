@@ -37,7 +37,7 @@ nixTest(
   "deno kv server: all NARs first, then a killed firn, then their narinfos at another",
   "new",
   async (nix, folder) => {
-    const closure = await manyPaths(`${folder}/builder`, 300, 3000);
+    const closure = await manyPaths(`${folder}/builder`, 100, 3000);
     const cache = await CacheFolder.write(nix, closure, `${folder}/cache`, "zstd");
     await using kv = await DenokvServer.start(`${folder}/kv`);
     await using first = await FirnServer.start(kv.store);
@@ -64,8 +64,8 @@ for (const processes of [2, 4]) {
     "new",
     async (nix, folder) => {
       const closures = [
-        await manyPaths(`${folder}/builder`, 200, 3000),
-        await manyPaths(`${folder}/builder`, 100, 3000), // the same paths, but its root
+        await manyPaths(`${folder}/builder`, 60, 3000),
+        await manyPaths(`${folder}/builder`, 30, 3000), // the same paths, but its root
         await sampler(`${folder}/builder`),
       ];
       await using kv = await DenokvServer.start(`${folder}/kv`);

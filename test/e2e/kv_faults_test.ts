@@ -35,7 +35,7 @@ nixTest(
   "deno kv server killed again and again in the middle of an upload: nothing acknowledged is lost, nothing shown is not whole",
   "new",
   async (nix, folder) => {
-    const closure = await manyPaths(`${folder}/builder`, 200, 20_000);
+    const closure = await manyPaths(`${folder}/builder`, 100, 20_000);
     const cache = await CacheFolder.write(nix, closure, `${folder}/cache`, "zstd");
     await using kv = await DenokvServer.start(`${folder}/kv`);
     await using firn = await FirnServer.start(kv.store);
@@ -84,7 +84,7 @@ nixTest(
   "deno kv server and firn both killed in the middle of nix copy, which ends well when repeated",
   "old",
   async (nix, folder, context) => {
-    const closure = await manyPaths(`${folder}/builder`, 150, 20_000);
+    const closure = await manyPaths(`${folder}/builder`, 60, 20_000);
     const cache = await CacheFolder.write(nix, closure, `${folder}/cache`, "zstd");
     await using kv = await DenokvServer.start(`${folder}/kv`);
     for (let death = 1; death <= 3; death++) {
