@@ -1,6 +1,6 @@
 // Tokens of CI systems, by a real issuer on this machine: discovery, keys, keys that change, and an issuer that is away.
 import assert from "node:assert/strict";
-import { type CryptoKey, exportJWK, generateKeyPair, type JWK, SignJWT, UnsecuredJWT } from "jose";
+import { base64url, type CryptoKey, exportJWK, generateKeyPair, type JWK, SignJWT, UnsecuredJWT } from "jose";
 import { FormatError } from "../../../src/errors.ts";
 import { OidcIssuer } from "../../../src/server/access/oidc.ts";
 import { readOidcConfig } from "../../../src/server/access/oidc_config.ts";
@@ -209,7 +209,7 @@ test("keys that change are taken over, and one that nobody publishes is not aske
 });
 
 test("an issuer that is away is 503 with Retry-After, is left alone for a while, and is asked again", async () => {
-  const issuer = await Issuer.open("RS256");
+  const issuer = await Issuer.open("ES256");
   const clock = { now: Date.now() };
   const site = siteOf(issuer.url, {}, clock) as GuardedSite & { issuerLog: string[] };
   const token = await issuer.token();
@@ -225,7 +225,7 @@ test("an issuer that is away is 503 with Retry-After, is left alone for a while,
   );
   assert.equal(site.issuerLog.length, 1);
   assert.match(site.issuerLog[0], /^Cannot have the keys of http:/);
-  await using back = await Issuer.open("RS256", port);
+  await using back = await Issuer.open("ES256", port);
   for (const [kid, key] of issuer.keys) back.keys.set(kid, key);
   assert.equal((await write(site, token))[0], 503);
   assert.deepEqual(back.requests, [], "left alone");
@@ -257,14 +257,14 @@ test("what an issuer answers amiss is 503, and is told to the log only", async (
     ["/keys", () => Response.json({ keys: "none" }), /./],
   ];
   for (const [path, answer, why] of answers) {
-    await using issuer = await Issuer.open("RS256");
+    await using issuer = await Issuer.open("ES256");
     const site = siteOf(issuer.url) as GuardedSite & { issuerLog: string[] };
     issuer.instead.set(path, answer);
     const [status, text] = await write(site, await issuer.token());
     assert.equal(status, 503, `${path} ${why}: ${text}`);
     assert.match(site.issuerLog[0], why);
   }
-  await using issuer = await Issuer.open("RS256");
+  await using issuer = await Issuer.open("ES256");
   const site = siteOf(issuer.url) as GuardedSite & { issuerLog: string[] };
   issuer.instead.set(
     "/.well-known/openid-configuration",
@@ -336,4 +336,26 @@ Deno.test("a configuration says strictly what it means, or is refused with the p
       text,
     );
   }
+});
+
+test("a revoked token does not come back with another signature that is good", async () => {
+  await using issuer = await Issuer.open("ES256");
+  const site = siteOf(issuer.url);
+  const token = await issuer.token();
+  const [, text] = await told(
+    await site.send("PUT", `log/${"0".repeat(32)}-other.drv`, { token, body: "x" }),
+  );
+  const id = /\(([0-9a-z]{16})\)/.exec(text)![1];
+  await site.send("PUT", `token/revoked/${id}`, { token: await tokenFor({ rights: ["admin"] }) });
+  // Of an ECDSA signature (r, s), (r, -s) is another.
+  const at = token.lastIndexOf(".") + 1;
+  const signature = base64url.decode(token.slice(at));
+  const order = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
+  const s = order - BigInt("0x" + signature.slice(32).toHex());
+  const other = token.slice(0, at) +
+    base64url.encode(Uint8Array.fromHex(signature.slice(0, 32).toHex() + s.toString(16).padStart(64, "0")));
+  assert.notEqual(other, token);
+  const [status, why] = await write(site, other);
+  assert.equal(status, 401);
+  assert.match(why, /it was revoked/);
 });
