@@ -41,7 +41,7 @@ async function readSources(folder: string): Promise<void> {
   for await (const { name, isDirectory } of Deno.readDir(new URL(folder, ROOT))) {
     const path = folder + name;
     if (isDirectory) await readSources(path + "/");
-    else if (/\.tsx?$/.test(name) && !path.startsWith(ASSEMBLY)) await add(path);
+    else if (/\.(tsx?|js)$/.test(name) && !path.startsWith(ASSEMBLY)) await add(path);
   }
 }
 
@@ -268,6 +268,6 @@ layerTest("files are named in snake_case, and after what they hold", () => {
   const vague = /(^|_)(utils?|helpers?|common|types|misc|manager)\.tsx?$/;
   return sources.map(({ path }) => path).filter((path) => {
     const name = path.slice(path.lastIndexOf("/") + 1);
-    return !/^_?[a-z0-9]+(_[a-z0-9]+)*\.tsx?$/.test(name) || vague.test(name);
+    return !/^_?[a-z0-9]+(_[a-z0-9]+)*\.(tsx?|js)$/.test(name) || vague.test(name);
   });
 });
