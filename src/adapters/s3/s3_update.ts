@@ -69,31 +69,28 @@ export class Update {
   }
 
   async run(change: (current: Bytes | undefined) => Bytes | undefined): Promise<Bytes | undefined> {
-    /** What was written by a PUT that was refused, but not at its first attempt. */
-    let perhaps: { readonly next: Bytes | undefined } | undefined;
-    let refusedTag: string | null | undefined;
+    /** What the last round was refused. */
+    let last:
+      | { readonly next: Bytes | undefined; readonly tag: string | null; readonly attempt: number }
+      | undefined;
     for (let round = 0; round < MOST_ROUNDS; round++) {
       if (round > 1) await pause(round);
       const { value, headers } = await this.#read();
-      // Nobody was faster: the condition was not understood.
-      if (refusedTag && refusedTag === headers?.get("etag")) this.#style.quoted = !this.#style.quoted;
+      const tag = headers?.get("etag") ?? null;
       const writes = headers?.get(WRITES)?.split(" ") ?? [];
-      if (perhaps) {
-        if (writes.includes(this.#number)) return perhaps.next;
+      if (last && last.attempt > 1) {
+        if (writes.includes(this.#number)) return last.next;
         if (writes.length === REMEMBERED) throw this.#failed("its answer was lost, and others wrote since");
-        perhaps = undefined;
       }
-      const next = change(value);
+      const misunderstood = last !== undefined && tag !== null && last.tag === tag; // nobody was faster
+      if (misunderstood) this.#style.quoted = !this.#style.quoted;
+      const next: Bytes | undefined = misunderstood ? last!.next : change(value);
       if (next === value) return value;
       if (next) checkValue(next);
-      const refused = await this.#write(
-        next?.slice(),
-        headers,
-        [this.#number, ...writes].slice(0, REMEMBERED),
-      );
+      const copy = next?.slice();
+      const refused = await this.#write(copy, headers, [this.#number, ...writes].slice(0, REMEMBERED));
       if (!refused) return next;
-      if (refused.attempt > 1) perhaps = { next };
-      refusedTag = headers?.get("etag");
+      last = { next, tag, attempt: refused.attempt };
     }
     throw this.#failed(`others were faster ${MOST_ROUNDS} times`);
   }
