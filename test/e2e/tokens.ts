@@ -9,8 +9,8 @@ export const TOKEN_ENV = { FIRN_TOKEN_KEY: KEY_TEXT };
 export const WRITER = await tokenFor({ name: "test", rights: ["read", "write"] });
 
 /** A user who may write on servers of this machine. */
-export async function writer(nix: Nix, home: string): Promise<User> {
+export async function writer(nix: Nix, home: string, ...settings: string[]): Promise<User> {
   const netrc = `${home}.netrc`;
   await Deno.writeTextFile(netrc, `machine 127.0.0.1\nlogin firn\npassword ${WRITER}\n`, { mode: 0o600 });
-  return new User(nix, home, [`netrc-file = ${netrc}`]);
+  return new User(nix, home, [`netrc-file = ${netrc}`, ...settings]);
 }
