@@ -143,17 +143,17 @@ export function spawnServe(
 }
 
 /** Start an endpoint and return at once. What `deno` needs itself is in its cache, and nothing may be asked of a user. */
-export function spawnEdge(env: Record<string, string>, flags: string[] = []): Deno.ChildProcess {
+export function spawnEdge(env: Record<string, string>, module = MAIN): Deno.ChildProcess {
   const own = ["HOME", "PATH", "DENO_DIR", "XDG_CACHE_HOME", "DENO_KV_ACCESS_TOKEN"];
   const kept = own.flatMap((name) => Deno.env.has(name) ? [[name, Deno.env.get(name)!]] : []);
   return new Deno.Command(Deno.execPath(), {
     args: [
-      ...["serve", "--no-prompt", "--cached-only", "--host", "127.0.0.1", "--port", "0", ...flags],
+      ...["serve", "--no-prompt", "--cached-only", "--host", "127.0.0.1", "--port", "0"],
       ...[
         "--allow-net",
         "--allow-env",
         `--allow-read=${fileURLToPath(new URL("../..", import.meta.url))}`,
-        MAIN,
+        module,
       ],
     ],
     clearEnv: true,
