@@ -163,7 +163,7 @@ async function copy(
   from: Deno.Conn,
   to: Deno.Conn,
   length: number,
-  begun = new Uint8Array(0),
+  begun: Uint8Array = new Uint8Array(0),
 ): Promise<void> {
   await writeAll(to, begun.subarray(0, Math.min(begun.length, length)));
   let left = length - begun.length;

@@ -24,7 +24,7 @@ if (!ceph()) {
     cluster = await startCeph();
     await Promise.all(["contract", "bucket", "quota"].map((bucket) => makeBucket(cluster, bucket)));
   });
-  Deno.test.afterAll(() => cluster?.[Symbol.asyncDispose]());
+  Deno.test.afterAll(async () => await cluster?.[Symbol.asyncDispose]());
 }
 
 let opened = 0;
