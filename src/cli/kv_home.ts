@@ -27,7 +27,7 @@ export async function openKvHome(address: string, options: HomeOptions): Promise
     open.unshift(names);
     const elsewhere = options.packs === undefined
       ? undefined
-      : await (await import("./packs_address.ts")).openPacks(options.packs);
+      : await (await import("./packs_address.ts")).openPacks(options.packs, options);
     if (elsewhere) open.unshift(elsewhere);
     const index = await openKvIndex(kv, { packs: elsewhere });
     const packLength = elsewhere ? undefined : PACK_LENGTH;
