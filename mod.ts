@@ -105,6 +105,7 @@ export { openPacked, type PackedParts, type PackedStore, type PackedUse } from "
 export {
   indexOver,
   type MovedEntry,
+  type PackBytes,
   type PackEntry,
   type PackIndex,
   type PackLocation,

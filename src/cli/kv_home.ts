@@ -11,7 +11,6 @@ import { openPacked } from "../combinators/packed.ts";
 import { RemoteError, StoreVersionError } from "../errors.ts";
 import { parseKvAddress } from "./kv_address.ts";
 import { disposeAll, type HomeOptions, type OpenHome } from "./open_home.ts";
-import { openPacks } from "./packs_address.ts";
 import { UsageError } from "./usage.ts";
 
 /** Opens a store in Deno KV. Throws `RemoteError` when its server is not there, {@link UsageError} when it refuses. */
@@ -26,7 +25,9 @@ export async function openKvHome(address: string, options: HomeOptions): Promise
       : database;
     const names = openDenoKv(kv);
     open.unshift(names);
-    const elsewhere = options.packs === undefined ? undefined : await openPacks(options.packs);
+    const elsewhere = options.packs === undefined
+      ? undefined
+      : await (await import("./packs_address.ts")).openPacks(options.packs, options);
     if (elsewhere) open.unshift(elsewhere);
     const index = await openKvIndex(kv, { packs: elsewhere });
     const packLength = elsewhere ? undefined : PACK_LENGTH;

@@ -1,5 +1,6 @@
 /** A home that is open: what every kind of address opens. */
 import type { KvOperation } from "../adapters/deno_kv/watched_kv.ts";
+import type { S3RequestReport } from "../adapters/s3/open_s3.ts";
 import type { PackedStore } from "../combinators/packed.ts";
 import type { Home } from "../store/services.ts";
 
@@ -11,6 +12,8 @@ export interface HomeOptions {
   readonly kvTimeoutMs?: number;
   /** Told of each operation of Deno KV. */
   readonly onOperation?: (operation: KvOperation) => void;
+  /** Told of each request to S3. */
+  readonly onRequest?: (report: S3RequestReport) => void;
 }
 
 /** A home that is open. Disposing it writes what waits and lets go of everything. */

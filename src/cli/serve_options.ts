@@ -26,7 +26,8 @@ usage: firn serve [options]
                             kv+https://HOST (DENO_KV_ACCESS_TOKEN), or
                             another server: grpc+http://HOST:PORT,
                             grpc+https://HOST:PORT, grpc+unix:/PATH       [./firn-store]    FIRN_STORE
-  --packs ADDRESS           where packs are, with a store in Deno KV: a folder;
+  --packs ADDRESS           where packs are, with a store in Deno KV: a folder,
+                            or s3://BUCKET/PREFIX?endpoint=URL&region=NAME;
                             with the rest unless given                                      FIRN_PACKS
   --kv-timeout SECONDS      how long a server of Deno KV may take to answer
                             before a client is told to come again         [30]              FIRN_KV_TIMEOUT

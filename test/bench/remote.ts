@@ -8,11 +8,14 @@
  * | store | names and index | packs |
  * |---|---|---|
  * | kv | a server of Deno KV on loopback | there, too |
+ * | kv-s3 | the same | a Ceph with an S3 gateway on loopback, three copies in memory |
  * | default | a folder | a folder |
  *
- * The peer of the first is the default store. Needs denokv (test/e2e/install_denokv.sh).
+ * The peer of the first is the default store. Needs denokv (test/e2e/install_denokv.sh) and Ceph.
  */
+import { startCeph } from "../e2e/_ceph.ts";
 import { DenokvServer } from "../e2e/_denokv.ts";
+import { makeBucket } from "../e2e/_s3.ts";
 import { FirnServer } from "../e2e/server.ts";
 import { type BenchContext, forgetPeak, newFolder, peakOf, Series } from "./bench_context.ts";
 import type { Corpus, CorpusName } from "./corpora.ts";
@@ -33,6 +36,18 @@ const PLACES: Record<string, (folder: string) => Promise<Place>> = {
     await Deno.mkdir(folder, { recursive: true });
     const kv = await DenokvServer.start(`${folder}/kv`);
     return { options: [kv.store], [Symbol.asyncDispose]: () => kv.kill() };
+  },
+  "kv-s3": async (folder) => {
+    await using open = new AsyncDisposableStack();
+    await Deno.mkdir(folder, { recursive: true });
+    const kv = open.use(await DenokvServer.start(`${folder}/kv`));
+    const ceph = open.use(await startCeph());
+    await makeBucket(ceph, "packs");
+    Deno.env.set("AWS_ACCESS_KEY_ID", ceph.accessKey);
+    Deno.env.set("AWS_SECRET_ACCESS_KEY", ceph.secretKey);
+    const packs = `s3://packs/?endpoint=${ceph.endpoint}&region=${ceph.region}&path-style=true`;
+    const all = open.move();
+    return { options: [kv.store, "--packs", packs], [Symbol.asyncDispose]: () => all.disposeAsync() };
   },
   default: (folder) => Promise.resolve({ options: [folder], [Symbol.asyncDispose]: async () => {} }),
 };

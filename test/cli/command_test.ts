@@ -75,7 +75,7 @@ commandTest("what cannot be carried out is exit code 2 and a line that says why"
   await assertMisused(["serve", "--secret-key", `${folder}/bad.key`], /Cannot use the secret key .*bad\.key/);
   await assertMisused(
     ["serve", "--listen=127.0.0.1:0", "--store", "s3://bucket"],
-    /Cannot open the store s3:\/\/bucket: want a folder, file:\/\/\/folder, memory: or grpc\+http:/,
+    /Cannot open the store s3:\/\/bucket: want a folder, file:\/\/\/folder, memory:, kv:, kv\+https:\/\/HOST or grpc\+http:/,
   );
   await assertMisused(
     ["serve", "--store", "grpc+http://host/path", "--near", "memory:"],

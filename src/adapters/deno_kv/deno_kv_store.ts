@@ -72,7 +72,7 @@ class KvStore implements DenoKvStore {
   /** Reads a short value after all: Deno KV has no smaller question. */
   async has(key: string): Promise<boolean> {
     checkKey(key);
-    return (await this.#kv.get(this.#keys.head(key))).versionstamp !== null;
+    return (await this.#lookups.get(this.#keys.head(key))).versionstamp !== null;
   }
 
   async put(key: string, value: Bytes): Promise<void> {

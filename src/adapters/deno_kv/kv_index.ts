@@ -303,7 +303,13 @@ class IndexInKv implements KvIndex {
   }
 
   async setComplete(): Promise<void> {
-    await this.#commit(this.#kv.atomic().set([this.#prefix, "format"], this.#format));
+    const key = [this.#prefix, "format"];
+    const isNew = this.#kv.atomic().check({ key, versionstamp: null }).set(key, this.#format);
+    if (!await this.#commit(isNew)) {
+      // Somebody opened it at the same time, perhaps in another form.
+      const { value } = await this.#kv.get<string>(key);
+      if (value !== this.#format) throw new StoreVersionError(otherForm(value, this.#format));
+    }
     this.complete = true;
   }
 
