@@ -7,13 +7,13 @@ import { parseRemote } from "../../../src/cli/remote_store.ts";
 import { fromText } from "../../../src/bytes/bytes.ts";
 import { SNIX } from "../../../src/server/grpc/era.ts";
 import { FirnServer } from "../../e2e/server.ts";
-import { permissions, testNeeding } from "../../needs.ts";
+import { permissions, testNeeding, tool } from "../../needs.ts";
 import { stream } from "../grpc/_calls.ts";
 import { frame, headersOf } from "../_grpc_clients.ts";
 import { KEY_TEXT, tokenFor, told } from "./_tokens.ts";
 
 function serverTest(title: string, body: (folder: string) => Promise<void>): void {
-  testNeeding(permissions)({
+  testNeeding(permissions, tool("curl", "curl"))({
     name: title,
     // The runtime keeps signal handlers of children for a moment longer than a test takes.
     sanitizeResources: false,
@@ -74,7 +74,7 @@ serverTest(
 );
 
 serverTest("on a Unix socket, too", async (folder) => {
-  await using server = await FirnServer.start(`${folder}/store`, "--grpc-listen", `unix:${folder}/socket`);
+  await using _server = await FirnServer.start(`${folder}/store`, "--grpc-listen", `unix:${folder}/socket`);
   assert.equal(await call(`grpc+unix:${folder}/socket`), undefined);
 });
 
