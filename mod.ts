@@ -127,7 +127,10 @@ export {
 } from "./src/adapters/s3/open_s3.ts";
 export type { S3Place } from "./src/adapters/s3/bucket_url.ts";
 export { openMemory } from "./src/adapters/memory/memory_store.ts";
-export { createApp, createServer, type ServerOptions } from "./src/server/app.ts";
+export { createApp, createServer, type Server, type ServerOptions } from "./src/server/app.ts";
+export type * from "./src/server/door.ts";
+export type { Peer } from "./src/server/peer.ts";
+export { NEARBY_ACCESS } from "./src/server/access/nearby_access.ts";
 
 /** Where the endpoint is, for a platform that has a main module of its own; in browsers it is nowhere. */
 const ENDPOINT = "./src/cli/edge.ts";
