@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { openKvHome } from "../../src/cli/kv_home.ts";
+import { openPacks } from "../../src/cli/packs_address.ts";
 import type { PackedStore, PackedUse } from "../../src/combinators/packed.ts";
+import type { DenokvServer } from "./_denokv.ts";
 import { field, hashPart } from "./cache_folder.ts";
 import type { Closure } from "./closures.ts";
 import { FirnServer } from "./server.ts";
@@ -71,22 +73,22 @@ export class Watcher {
   }
 }
 
-/** Bytes that a store in Deno KV takes there. */
-export async function bytesInKv(url: string): Promise<number> {
+/** Bytes that a store takes: of its values in Deno KV, and of its packs in a bucket. */
+export async function storedBytes({ url }: DenokvServer, packs: string | undefined): Promise<number> {
+  let bytes = 0;
   const kv = await Deno.openKv(url);
-  try {
-    let bytes = 0;
-    for await (const { value } of kv.list({ prefix: [] }, { batchSize: 100 })) {
-      if (value instanceof Uint8Array) bytes += value.length;
-    }
-    return bytes;
-  } finally {
-    kv.close();
+  for await (const { value } of kv.list({ prefix: [] }, { batchSize: 100 })) {
+    if (value instanceof Uint8Array) bytes += value.length;
   }
+  kv.close();
+  if (packs === undefined) return bytes;
+  await using bucket = await openPacks(packs, {});
+  for await (const key of bucket.list("")) bytes += (await bucket.get(key))!.length;
+  return bytes;
 }
 
-/** What the packs of a store in Deno KV are used for. */
-export async function usedIn(store: string): Promise<PackedUse> {
-  await using home = await openKvHome(store, {});
+/** What the packs of a store are used for. */
+export async function usedIn(store: string, packs: string | undefined): Promise<PackedUse> {
+  await using home = await openKvHome(store, { packs });
   return await (home.bytes as PackedStore).use();
 }

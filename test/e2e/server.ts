@@ -56,7 +56,7 @@ export class FirnServer implements AsyncDisposable {
 
   /**
    * As `start`, as a platform runs an endpoint: `deno serve mod.ts`, with no permission but the network, the environment and its own
-   * source, and no variable but these and the token of Deno KV.
+   * source, and no variable but these and what Deno KV and S3 let in.
    */
   static async startEdge(store: string, env: Record<string, string> = {}): Promise<FirnServer> {
     return await FirnServer.#started(new FirnServer(spawnEdge({ FIRN_STORE: store, ...env }), store));
@@ -144,7 +144,8 @@ export function spawnServe(
 
 /** Start an endpoint and return at once. What `deno` needs itself is in its cache, and nothing may be asked of a user. */
 export function spawnEdge(env: Record<string, string>, module = MAIN): Deno.ChildProcess {
-  const own = ["HOME", "PATH", "DENO_DIR", "XDG_CACHE_HOME", "DENO_KV_ACCESS_TOKEN"];
+  const own = ["HOME", "PATH", "DENO_DIR", "XDG_CACHE_HOME", "DENO_KV_ACCESS_TOKEN"]
+    .concat("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY");
   const kept = own.flatMap((name) => Deno.env.has(name) ? [[name, Deno.env.get(name)!]] : []);
   return new Deno.Command(Deno.execPath(), {
     args: [
