@@ -67,7 +67,13 @@ export interface Room {
 
 /** Who is told of every request. Nothing here may throw. */
 export interface Watch {
+  /** Whether it tells the operator of every request, and with it why one was refused and what one stored. */
+  readonly tells?: boolean;
   begin(asking: Asking): Watched;
+  /** A request that was answered at once: instead of `begin` and `end`. */
+  answered?(asking: Asking, route: string, status: number, sent: number): void;
+  /** Something was stored: of a file of a NAR its length, of a path the length of its NAR. */
+  stored?(what: "nar" | "path" | "blob" | "directory", bytes: number): void;
 }
 
 /** One request that is watched. */
@@ -75,6 +81,10 @@ export interface Watched {
   admitted?(caller: Caller): void;
   received?(bytes: number): void;
   sent?(bytes: number): void;
+  /** What it stored, in words. */
+  noted?(what: string): void;
+  /** Why it is refused, or fails. */
+  failed?(error: unknown): void;
   /** Called once, when all is over. */
   end(outcome: Outcome): void;
 }
@@ -170,9 +180,20 @@ export class Visit {
     this.room?.sent?.(bytes);
   }
 
-  /** The code of a call, known before its end. */
-  told(code: number): void {
+  /** The code of a call, known before its end, and why it is not 0. */
+  told(code: number, error?: unknown): void {
     this.#code = code;
+    if (error !== undefined) this.failed(error);
+  }
+
+  /** What it stored, in words. */
+  noted(what: string): void {
+    this.watched?.noted?.(what);
+  }
+
+  /** Why it is refused, or fails. */
+  failed(error: unknown): void {
+    this.watched?.failed?.(error);
   }
 
   /** Ends it; later calls do nothing. */
