@@ -1,11 +1,16 @@
 /** `firn serve`: a store over HTTP and gRPC. */
 import { openCodecs } from "../adapters/codecs/codecs.ts";
 import { nativeHashes } from "../adapters/native/hashes.ts";
+import { Readiness } from "../server/readiness.ts";
+import { figuresSite } from "../server/watch/figures_site.ts";
 import { openHashPool } from "../hash/hash_pool.ts";
 import { parseSecretKey, type SecretKey } from "../nix/signature.ts";
 import { createServer } from "../server/app.ts";
+import { openAccess } from "./access.ts";
+import { tellAccess } from "./access_options.ts";
 import { listenGrpc, listenHttp, type Listening, UnderWay } from "./listening.ts";
-import { isRemote, readOptions, SERVE_HELP } from "./serve_options.ts";
+import { isRemote, parseTcp, readOptions, SERVE_HELP, type ServeOptions } from "./serve_options.ts";
+import { Operator } from "./operator.ts";
 import { readPage } from "./page_files.ts";
 import { openStore } from "./store.ts";
 import { UsageError } from "./usage.ts";
@@ -17,7 +22,9 @@ export async function serve(args: readonly string[]): Promise<void> {
     console.log(SERVE_HELP);
     return;
   }
-  const log = (line: string) => console.error(`${new Date().toISOString()} ${line}`);
+  const { watching } = options;
+  await using operator = new Operator(watching);
+  const { log, watch, limits, metrics } = operator;
   const secretKeys = await Promise.all(options.secretKeys.map(readSecretKey));
   await using pool = openHashPool({
     hashes: nativeHashes,
@@ -25,9 +32,16 @@ export async function serve(args: readonly string[]): Promise<void> {
     workers: options.hashWorkers,
   });
   await using store = await openStore(options, log, pool);
+  const access = await openAccess(options.access, store.names, log);
+  operator.readStore(store.packs, pool);
   const underWay = new UnderWay();
   const stopping = new AbortController();
   const page = await readPage(); // nothing is waited for between listening and being able to answer
+  const readiness = new Readiness({
+    look: () => store.names.get("ready"),
+    stopping: stopping.signal,
+    log,
+  });
   const servers: Listening[] = [];
   const content = options.contentListen &&
     listenHttp(options.contentListen, (request, peer) => contents(request, peer), underWay);
@@ -37,6 +51,13 @@ export async function serve(args: readonly string[]): Promise<void> {
     ...options,
     contentOrigin: options.contentOrigin ?? content?.address,
     secretKeys,
+    access,
+    watch,
+    limits,
+    readiness,
+    metrics: () => metrics.text(),
+    stallMs: watching.stallMs,
+    trustedProxies: options.access.trustedProxies,
     alone: !isRemote(options.store), // a folder is locked, memory is our own; others may write to another server
     codec: openCodecs(),
     hashes: pool,
@@ -46,7 +67,13 @@ export async function serve(args: readonly string[]): Promise<void> {
     log,
   });
   try {
-    if (options.grpcListen) servers.push(await listenGrpc(options.grpcListen, options.grpcTls, rpc, log));
+    if (watching.metricsListen !== undefined) {
+      const figures = figuresSite(readiness, metrics);
+      const listening = listenHttp(parseTcp(watching.metricsListen), figures, underWay);
+      servers.push(listening);
+      log(`figures on ${listening.address}/metrics`);
+    }
+    if (options.grpcListen) servers.push(await listenGrpc(options, rpc, operator));
     servers.push(listenHttp(options.listen, fetch, underWay));
   } catch (error) {
     for (const server of servers) server.stop();
@@ -55,6 +82,7 @@ export async function serve(args: readonly string[]): Promise<void> {
   if (content) console.log(`firn serves contents on ${content.address}`);
   if (options.grpcListen) console.log(`firn serves native gRPC on ${servers.at(-2)!.address}`);
   console.log(`firn serves on ${servers.at(-1)!.address}`);
+  log(tellAccess(options.access, hostsOf(options)));
   onSignal((signal) => {
     log(`${signal}: finishing what is under way`);
     stopping.abort();
@@ -62,6 +90,12 @@ export async function serve(args: readonly string[]): Promise<void> {
   });
   await Promise.all(servers.map(({ finished }) => finished));
   log("stopped");
+}
+
+/** Where writing may be asked for. */
+function hostsOf({ listen, grpcListen }: ServeOptions): string[] {
+  const grpc = grpcListen && ("path" in grpcListen ? "localhost" : grpcListen.hostname);
+  return grpc === undefined ? [listen.hostname] : [listen.hostname, grpc];
 }
 
 function spawnHashWorker(): Worker {

@@ -1,5 +1,7 @@
 /** The options of `firn serve`: what they are called, what they may be, and what they are when nothing is said. */
 import { parseArgs } from "node:util";
+import { ACCESS_FLAGS, ACCESS_HELP, type AccessOptions, parseAccess } from "./access_options.ts";
+import { readWatchOptions, WATCH_FLAGS, WATCH_HELP, type WatchOptions } from "./watch_options.ts";
 import { UsageError } from "./usage.ts";
 
 export const SERVE_HELP = `firn serve: serve a Nix store over HTTP and gRPC
@@ -32,7 +34,8 @@ usage: firn serve [options]
   --allow-origin ORIGIN     let pages of this origin write, * for all; the
                             server's own may, and all may read;
                             may be given several times                                      FIRN_ALLOW_ORIGIN (A B…)
-  --directory-sizes documented|snix
+${ACCESS_HELP}
+${WATCH_HELP}  --directory-sizes documented|snix
                             how Directories written here count their
                             entries; snix: as running snix stores do      [documented]      FIRN_DIRECTORY_SIZES
   --hash-workers N          threads that hash beside the main one; 0 for
@@ -59,6 +62,8 @@ export interface TcpAddress {
 }
 
 export interface ServeOptions {
+  readonly access: AccessOptions;
+  readonly watching: WatchOptions;
   readonly listen: TcpAddress;
   /** `undefined`: contents of store paths are served without scripts only. */
   readonly contentListen: TcpAddress | undefined;
@@ -105,6 +110,8 @@ export function readOptions(
         "no-mass-query": { type: "boolean" },
         references: { type: "string" },
         "allow-origin": { type: "string", multiple: true },
+        ...ACCESS_FLAGS,
+        ...WATCH_FLAGS,
         "directory-sizes": { type: "string" },
         "hash-workers": { type: "string" },
         help: { type: "boolean", short: "h" },
@@ -143,6 +150,8 @@ export function readOptions(
       .map(
         parseAllowed,
       ),
+    access: parseAccess(values, env),
+    watching: readWatchOptions(values as Record<string, string | boolean>, env),
     sizes: oneOf(
       "--directory-sizes",
       values["directory-sizes"] ?? env("FIRN_DIRECTORY_SIZES") ?? "documented",
@@ -152,7 +161,7 @@ export function readOptions(
   };
 }
 
-function parseTcp(text: string, alternatives = ""): TcpAddress {
+export function parseTcp(text: string, alternatives = ""): TcpAddress {
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:\s]+)):(\d{1,5})$/.exec(text);
   if (!match || Number(match[3]) > 65535) {
     throw new UsageError(

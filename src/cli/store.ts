@@ -2,6 +2,7 @@
  * Opening what `serve` serves, by its address: a home on this machine (home.ts), or another server (remote_store.ts) with a home
  * in front of it that keeps here what was read there.
  */
+import type { PackedStore } from "../combinators/packed.ts";
 import { nearFar } from "../combinators/near_far.ts";
 import type { BlobHashes } from "../hash/blob_hashes.ts";
 import { type Services, servicesOver } from "../store/services.ts";
@@ -9,7 +10,10 @@ import { openHome } from "./home.ts";
 import { isRemote, type ServeOptions } from "./serve_options.ts";
 
 /** A store that is open. Disposing it writes what waits and lets go of everything. */
-export interface OpenStore extends Services, AsyncDisposable {}
+export interface OpenStore extends Services, AsyncDisposable {
+  /** The packs of a store on this machine, or of what is kept here of another's. */
+  readonly packs?: PackedStore;
+}
 
 /**
  * Opens a store. `log` is told what takes long, and what went wrong and was made up for. `hashes` says who hashes blobs of a store on
@@ -22,7 +26,11 @@ export async function openStore(
 ): Promise<OpenStore> {
   if (!isRemote(store)) {
     const home = await openHome(store, log);
-    return { ...servicesOver(home, hashes), [Symbol.asyncDispose]: () => home[Symbol.asyncDispose]() };
+    return {
+      ...servicesOver(home, hashes),
+      packs: home.packs,
+      [Symbol.asyncDispose]: () => home[Symbol.asyncDispose](),
+    };
   }
   await using resources = new AsyncDisposableStack();
   const { openRemote } = await import("./remote_store.ts"); // most servers need none of it
@@ -32,6 +40,7 @@ export async function openStore(
   return {
     ...nearFar({ near: home, far, log }),
     names: home.names,
+    packs: home.packs,
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
 }

@@ -10,6 +10,7 @@ import { Door, HttpAsking } from "./door.ts";
 import type { Rpc } from "./grpc/call_door.ts";
 import { callRoutes, rpcOver } from "./grpc/web.ts";
 import { webSocketRoutes } from "./grpc/websocket.ts";
+import { tokenRoutes } from "./access/token_routes.ts";
 import { errorResponse, statusOf } from "./http_error.ts";
 import { KeptNarInfos } from "./kept_nar_infos.ts";
 import { landingPage } from "./landing_page.ts";
@@ -22,7 +23,7 @@ import { METRICS_TYPE } from "./watch/metrics.ts";
 import { provenPathInfos } from "../store/prove.ts";
 import { contentSite, storeSiteRoutes } from "./store_site.ts";
 import { sideFileRoutes } from "./side_files.ts";
-import { behind, failed } from "./visitors.ts";
+import { behind, failed, keptByNobodyElse } from "./visitors.ts";
 
 export type { ServerOptions } from "./context.ts";
 export type * from "./door.ts";
@@ -57,7 +58,7 @@ export function createApp(options: ServerOptions): Hono {
 export function createServer(options: ServerOptions): Server {
   const context = contextOf(options);
   const { narInfos, logFailure, readiness } = context;
-  const door = new Door(options);
+  const door = new Door(options, isPageOf(context));
   const rpc = rpcOver(context, door);
   const readers = new SlowReaders(context.stallMs);
   const application = behind(door, appOver(context, rpc).fetch, logFailure, readers);
@@ -66,10 +67,15 @@ export function createServer(options: ServerOptions): Server {
     const narInfo = door.opensReads && request.method === "GET" ? narInfos?.find(request.url) : undefined;
     if (!narInfo) return readiness.answer(request) ?? application(request, peer);
     const { text, headers } = narInfo;
-    door.watch?.answered?.(new HttpAsking(request, peer), "narinfo", 200, text.length);
+    if (door.watch) door.answered(new HttpAsking(request, peer, door), "narinfo", 200, text.length);
     return new Response(text, { headers });
   };
   return { fetch, rpc, contents: behind(door, contentSite(context).fetch, logFailure, readers) };
+}
+
+/** Paths that are files of the page. */
+function isPageOf({ page }: ServerContext): (path: string) => boolean {
+  return (path) => page?.files.has(path.slice(1)) ?? false;
 }
 
 function contextOf(options: ServerOptions): ServerContext {
@@ -111,6 +117,7 @@ function appOver(context: ServerContext, rpc: Rpc): Hono {
     return errorResponse(error);
   });
   app.use(ownPagesWrite(context));
+  if (context.access && !context.access.opensReads) app.use(keptByNobodyElse);
   webSocketRoutes(app, rpc, context); // before CORS, for the answer of an upgrade must stay as the platform made it
   app.use(crossOrigin);
   if (context.page) pageRoutes(app, context.page);
@@ -123,6 +130,7 @@ function appOver(context: ServerContext, rpc: Rpc): Hono {
   sideFileRoutes(app, context);
   contentRoutes(app, context);
   storeSiteRoutes(app, context, "still");
+  tokenRoutes(app, context);
   callRoutes(app, rpc, context);
   app.notFound((c) =>
     ALLOWED.includes(c.req.method)

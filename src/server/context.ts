@@ -6,7 +6,7 @@ import type { SecretKey } from "../nix/signature.ts";
 import type { Codec } from "../store/codec.ts";
 import type { PathInfoService } from "../store/path_info_service.ts";
 import type { Services } from "../store/services.ts";
-import type { Access, Limits, Watch } from "./door.ts";
+import type { DoorOptions } from "./door.ts";
 import type { KeptNarInfos } from "./kept_nar_infos.ts";
 import type { Readiness } from "./readiness.ts";
 import type { PageFiles } from "./page.ts";
@@ -18,18 +18,10 @@ export type UpgradeWebSocket = (request: Request, protocol: string) => {
 };
 
 /** Options that have no default. */
-type Optional =
-  | "access"
-  | "limits"
-  | "watch"
-  | "page"
-  | "upgradeWebSocket"
-  | "stopping"
-  | "contentOrigin"
-  | "metrics";
+type Optional = keyof DoorOptions | "page" | "upgradeWebSocket" | "stopping" | "contentOrigin" | "metrics";
 
 /** A store and how it is to be served. */
-export interface ServerOptions extends Services {
+export interface ServerOptions extends Services, DoorOptions {
   readonly codec: Codec;
   readonly hashes: HashProvider;
   /** Every narinfo served is signed with these. */
@@ -58,12 +50,6 @@ export interface ServerOptions extends Services {
    * this one has no other way to it: then narinfos are kept as they are served. Default false.
    */
   readonly alone?: boolean;
-  /** Who may read and write; default everybody: give one where others than this program reach the server. */
-  readonly access?: Access;
-  /** How much there may be at once; default as much as there comes. */
-  readonly limits?: Limits;
-  /** Told of every request; default nobody. */
-  readonly watch?: Watch;
   /** The page of a store in a tab, served at `/`; without it there is a page that says what this is. */
   readonly page?: PageFiles;
   /** How this platform makes a WebSocket of a request; without it calls over WebSocket are refused. */

@@ -4,7 +4,10 @@
  *
  * A door without any of the three costs nothing: who makes one is told so by `isOpen`.
  */
-import type { Peer } from "./peer.ts";
+import { getPath } from "hono/utils/url";
+import { type Need, needOf } from "./access/needs.ts";
+import { networksTest } from "./networks.ts";
+import { isForThisMachine, type Peer, seenThrough } from "./peer.ts";
 
 /** What is asked, before anything of it was read but its header. */
 export interface Asking {
@@ -19,6 +22,8 @@ export interface Asking {
   readonly address?: string;
   /** Whether the client is on this machine, and no other stands behind it. */
   readonly local: boolean;
+  /** Which right it needs. */
+  readonly needs: Need;
 }
 
 /** What one may have leave to do. */
@@ -42,6 +47,8 @@ export interface Caller {
 export interface Access {
   /** Whether everybody may read: then what is answered from memory need not be asked about. */
   readonly opensReads: boolean;
+  /** Whether nobody writes without a token that was verified. */
+  readonly writesNeedToken: boolean;
   /**
    * Who asks, if they may. Throws an `HttpError` of status 401 or 403, or 503 where that cannot be known now. A promise only
    * where something has to be looked up.
@@ -107,23 +114,40 @@ export const ANYBODY: Caller = { name: "anybody", rights: new Set(["read", "writ
 /** Everybody may do everything: for a store that only this program reaches. */
 export const OPEN_ACCESS: Access = {
   opensReads: true,
+  writesNeedToken: false,
   admit: ({ address }) => address === undefined ? ANYBODY : { ...ANYBODY, address },
 };
 
+/** Who stands at the door. */
 export interface DoorOptions {
+  /** Who may read and write; default everybody: give one where others than this program reach the server. */
   readonly access?: Access;
+  /** How much there may be at once; default as much as there comes. */
   readonly limits?: Limits;
+  /** Told of every request; default nobody. */
   readonly watch?: Watch;
+  /** Addresses of proxies that are believed when they say whom they ask for: as `192.0.2.1` or `10.0.0.0/8`. */
+  readonly trustedProxies?: readonly string[];
 }
 
 export class Door {
   readonly access: Access;
   readonly watch: Watch | undefined;
+  /** Whether an address is that of a proxy that is believed. */
+  readonly isTrusted: (address: string) => boolean;
+  /** Whether a path is one of the page's own files. */
+  readonly isPage: (path: string) => boolean;
   #limits: Limits | undefined;
   /** Whether nobody is asked anything here, and nobody is told. */
   readonly isOpen: boolean;
 
-  constructor({ access, limits, watch }: DoorOptions) {
+  /** @param isPage which paths are files of the page, that everybody may read */
+  constructor(
+    { access, limits, watch, trustedProxies = [] }: DoorOptions,
+    isPage: (path: string) => boolean = () => false,
+  ) {
+    this.isTrusted = networksTest(trustedProxies);
+    this.isPage = isPage;
     this.access = access ?? OPEN_ACCESS;
     this.#limits = limits;
     this.watch = watch;
@@ -133,6 +157,22 @@ export class Door {
   /** Whether reads that are answered from memory may go by without entering. */
   get opensReads(): boolean {
     return this.access.opensReads;
+  }
+
+  /** Tells who watches of a request that is not let in, before anybody was asked. Returns the error. */
+  turnAway<E>(asking: Asking, error: E): E {
+    const status = (error as { status?: number }).status ?? 500;
+    this.watch?.begin(asking).end({ status, body: "whole", refused: error });
+    return error;
+  }
+
+  /** Tells who watches of a request that was answered at once. */
+  answered(asking: Asking, route: string, status: number, sent: number): void {
+    const { watch } = this;
+    if (watch?.answered) return watch.answered(asking, route, status, sent);
+    const watched = watch?.begin(asking);
+    watched?.sent?.(sent);
+    watched?.end({ status, body: "whole" });
   }
 
   /** Lets a request in. Throws what Access and Limits throw; Watch has been told then. */
@@ -208,16 +248,23 @@ export class Visit {
 /** A request of HTTP, as it is asked. What costs is worked out when somebody wants it. */
 export class HttpAsking implements Asking {
   readonly protocol = "http";
+  #door: Door;
+  #peer: Peer;
   #path: string | undefined;
+  #seen: Peer | undefined;
 
-  constructor(readonly request: Request, readonly peer: Peer) {}
+  constructor(readonly request: Request, peer: Peer, door: Door) {
+    this.#peer = peer;
+    this.#door = door;
+  }
 
   get method(): string {
     return this.request.method;
   }
 
+  /** As the routes see it: one that is written in another way is no other path. */
   get path(): string {
-    return this.#path ??= new URL(this.request.url).pathname;
+    return this.#path ??= getPath(this.request);
   }
 
   get header(): Headers {
@@ -225,10 +272,18 @@ export class HttpAsking implements Asking {
   }
 
   get address(): string | undefined {
-    return this.peer.address;
+    return this.#through.address;
   }
 
   get local(): boolean {
-    return this.peer.local;
+    return this.#through.local && isForThisMachine(this.request);
+  }
+
+  get needs(): Need {
+    return needOf(this.method, this.path, this.#door.isPage);
+  }
+
+  get #through(): Peer {
+    return this.#seen ??= seenThrough(this.#peer, this.header, this.#door.isTrusted);
   }
 }

@@ -163,6 +163,11 @@ export class ConnectionLimits {
     readonly isExempt: (address: string) => boolean,
   ) {}
 
+  /** Connections there are. */
+  get count(): number {
+    return this.#count;
+  }
+
   /** Counts a connection; returns how to end that, or nothing when there is no room. */
   enter(address: string | undefined): (() => void) | undefined {
     const key = address === undefined || this.isExempt(address) ? undefined : clientNetwork(address);

@@ -1,6 +1,7 @@
 /**
  * Who is at the other end of a connection: its address, and whether it is this very machine.
  */
+import { isAddress } from "./networks.ts";
 
 /** Who is at the other end, as the platform tells it. */
 export interface Peer {
@@ -31,4 +32,65 @@ export function isLoopback(address: string): boolean {
 export function isLoopbackHost(host: string): boolean {
   const name = host.toLowerCase();
   return name === "localhost" || name.endsWith(".localhost") || isLoopback(name.replace(/^\[(.*)\]$/, "$1"));
+}
+
+/** Headers by which proxies say that they ask for somebody else. */
+const FORWARDING = [
+  ...["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via"],
+  ...["x-client-ip", "true-client-ip", "cf-connecting-ip", "fastly-client-ip", "x-envoy-external-address"],
+];
+
+/**
+ * Who sent a request, looking through proxies that are trusted: the last address they tell that is not theirs. Of others
+ * nothing is believed, but what forwards for somebody is not near.
+ *
+ * A client can send headers of its own along, which a proxy appends to, or, if it uses the other of the two, passes on as it is.
+ * Where the two tell of different clients, none is believed and it is the proxy itself.
+ */
+export function seenThrough(peer: Peer, header: Headers, isTrusted: (address: string) => boolean): Peer {
+  const { address } = peer;
+  const forwards = FORWARDING.some((name) => header.has(name));
+  if (address === undefined || !isTrusted(address)) return forwards ? { address, local: false } : peer;
+  const told = [forwardedFor(header.get("x-forwarded-for")), forwarded(header.get("forwarded"))]
+    .filter((list) => list !== undefined)
+    .map((list) => firstUntrusted(list, isTrusted));
+  const agreed = told.length > 0 && told.every((client) => client === told[0]) ? told[0] : undefined;
+  return { address: agreed ?? address, local: false };
+}
+
+/** From the end, for what comes before was written by who is not known. */
+function firstUntrusted(
+  addresses: readonly string[],
+  isTrusted: (address: string) => boolean,
+): string | undefined {
+  let last: string | undefined;
+  for (const address of addresses.toReversed()) {
+    if (!isAddress(address)) return last;
+    last = plainAddress(address);
+    if (!isTrusted(address)) return last;
+  }
+  return last;
+}
+
+function forwardedFor(text: string | null): string[] | undefined {
+  return text?.split(",").map((part) => withoutPort(part.trim()));
+}
+
+/** The clients in a header Forwarded (RFC 7239). */
+function forwarded(text: string | null): string[] | undefined {
+  return text?.split(",").map((element) => {
+    const pair = element.split(";").find((pair) => /^\s*for\s*=/i.test(pair));
+    return withoutPort(pair?.slice(pair.indexOf("=") + 1).trim().replace(/^"(.*)"$/, "$1") ?? "");
+  });
+}
+
+/** `192.0.2.1:80` and `[2001:db8::1]:80` without their ports. */
+function withoutPort(text: string): string {
+  return /^\[([^\]]*)\](?::\d+)?$/.exec(text)?.[1] ?? /^([\d.]+):\d+$/.exec(text)?.[1] ?? text;
+}
+
+/** Whether a request of HTTP was made for a name of this machine: a page elsewhere whose name leads here has another. */
+export function isForThisMachine({ url, headers }: Request): boolean {
+  const host = headers.get("host") ?? new URL(url).host;
+  return isLoopbackHost(host.replace(/:\d*$/, ""));
 }

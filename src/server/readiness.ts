@@ -9,6 +9,12 @@ const FRESH_MS = 1000;
 /** How long the store may take, in milliseconds. */
 const WITHIN_MS = 3000;
 
+/** Whether a URL is that of `/healthz` or `/readyz`. */
+export function isHealthPath(url: string): boolean {
+  if (!url.endsWith("/healthz") && !url.endsWith("/readyz")) return false;
+  return url.indexOf("/", url.indexOf("//") + 2) === url.lastIndexOf("/");
+}
+
 export interface ReadinessOptions {
   /** Looks at the store; what it throws is why it is not ready. */
   readonly look: () => Promise<unknown>;
@@ -41,11 +47,8 @@ export class Readiness {
 
   /** The answer to a request for `/healthz` or `/readyz`; nothing for any other. */
   answer({ url, method }: Request): Response | Promise<Response> | undefined {
-    if (!url.endsWith("z") || (method !== "GET" && method !== "HEAD")) return undefined;
-    const slash = url.indexOf("/", url.indexOf("//") + 2);
-    const path = url.slice(slash);
-    if (path === "/healthz") return line("alive", 200);
-    if (path !== "/readyz") return undefined;
+    if (!isHealthPath(url) || (method !== "GET" && method !== "HEAD")) return undefined;
+    if (url.endsWith("/healthz")) return line("alive", 200);
     return this.why().then((why) => why === undefined ? line("ready", 200) : line(`not ready: ${why}`, 503));
   }
 

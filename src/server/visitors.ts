@@ -2,12 +2,12 @@
  * The door for HTTP: requests pass it on their way to the application, which finds who asks in its environment. Remote calls
  * pass it where they are answered (`grpc/call_door.ts`), by their own metadata, so those go by here.
  */
-import type { Context } from "hono";
+import type { Context, MiddlewareHandler } from "hono";
 import { ANYBODY, type Caller, type Door, HttpAsking, type Visit } from "./door.ts";
 import { counted } from "./counted_body.ts";
 import type { ServerContext } from "./context.ts";
 import { isCallPath, isNativeCall } from "./grpc/paths.ts";
-import { errorResponse, statusOf } from "./http_error.ts";
+import { errorResponse, HttpError, statusOf } from "./http_error.ts";
 import type { SlowReaders } from "./slow_readers.ts";
 import { type Peer, UNKNOWN_PEER } from "./peer.ts";
 
@@ -41,6 +41,7 @@ export function behind(
     const { request } = asking;
     let visit: Visit;
     try {
+      if (hasToken(request)) throw door.turnAway(asking, new HttpError(400, TOKEN_IN_URL));
       visit = await door.enter(asking);
     } catch (error) {
       log(`refused ${request.method} ${asking.path}: ${statusOf(error)} ${(error as Error).message}`);
@@ -61,10 +62,27 @@ export function behind(
   };
   return (request, peer = UNKNOWN_PEER) => {
     if (door.isOpen) return application(request, { caller: ANYBODY, peer });
-    const asking = new HttpAsking(request, peer);
-    if (isAnsweredAsCall(asking)) return application(request, { caller: ANYBODY, peer: asking });
+    const asking = new HttpAsking(request, peer, door);
+    if (isAnsweredAsCall(asking) && !hasToken(request)) {
+      return application(request, { caller: ANYBODY, peer: asking });
+    }
     return pass(asking);
   };
+}
+
+/** Says that caches which serve several people must not keep an answer: not all of them may have it. */
+export const keptByNobodyElse: MiddlewareHandler = async (c, next) => {
+  await next();
+  const kept = c.res.headers.get("cache-control");
+  if (kept?.includes("public")) c.res.headers.set("cache-control", kept.replace("public", "private"));
+};
+
+const TOKEN_IN_URL = "Cannot take a token in a URL, which logs and other pages see: " +
+  "send it as Authorization: Bearer, or as the password in a netrc file, and make a new one";
+
+function hasToken({ url }: Request): boolean {
+  const query = url.indexOf("?");
+  return query >= 0 && /[?&](?:access_|auth_)?token=/i.test(url.slice(query));
 }
 
 /** Whether what answers it is behind a door of its own. */

@@ -1,37 +1,23 @@
 /**
  * The door for remote calls, in whichever protocol they came: by their metadata, and refused as each protocol has it.
- *
- *   gRPC, gRPC-Web      status 200 and `grpc-status` in the header: "Trailers-Only"
- *   Connect, one call   the status of HTTP that belongs to the code, and `{"code":…,"message":…}`
- *   Connect, a stream   status 200 and one message that ends it: 0x02 length(4, big-endian) `{"error":{"code":…,"message":…}}`
  */
-import { Code, ConnectError, createContextValues } from "@connectrpc/connect";
+import { Code, createContextValues } from "@connectrpc/connect";
 import type { UniversalServerRequest, UniversalServerResponse } from "@connectrpc/connect/protocol";
-import { codeToHttpStatus, errorToJsonBytes } from "@connectrpc/connect/protocol-connect";
-import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
-import { type Bytes, concat, fromText } from "../../bytes/bytes.ts";
 import type { Asking, Door, Outcome, Visit } from "../door.ts";
-import { HttpError } from "../http_error.ts";
-import { type Peer, UNKNOWN_PEER } from "../peer.ts";
+import { needOfCall } from "../access/needs.ts";
+import { type Peer, seenThrough, UNKNOWN_PEER } from "../peer.ts";
+import { refusalOf, refused } from "./call_refusal.ts";
 import { CALLER, TOLD } from "./caller.ts";
 import { heardOut } from "./dispatch.ts";
 
 /** Answers remote calls, whatever transport they come by; the peer is who sent them. */
 export type Rpc = (request: UniversalServerRequest, peer?: Peer) => Promise<UniversalServerResponse>;
 
-const CODES: Record<number, Code> = {
-  401: Code.Unauthenticated,
-  403: Code.PermissionDenied,
-  413: Code.ResourceExhausted,
-  429: Code.ResourceExhausted,
-  503: Code.Unavailable,
-};
-
 /** What answers calls, behind a door. `log` is told whom it does not let in. */
 export function behindDoor(door: Door, rpc: Rpc, log: (line: string) => void): Rpc {
   if (door.isOpen) return rpc;
   return async (request, peer = UNKNOWN_PEER) => {
-    const asking = askingOf(request, peer);
+    const asking = askingOf(request, peer, door);
     let visit: Visit;
     try {
       visit = await door.enter(asking);
@@ -56,8 +42,10 @@ export function behindDoor(door: Door, rpc: Rpc, log: (line: string) => void): R
   };
 }
 
-function askingOf({ method, url, header }: UniversalServerRequest, { address, local }: Peer): Asking {
-  return { protocol: "grpc", method, path: new URL(url).pathname, header, address, local };
+function askingOf({ method, url, header }: UniversalServerRequest, peer: Peer, { isTrusted }: Door): Asking {
+  const { address, local } = seenThrough(peer, header, isTrusted);
+  const path = new URL(url).pathname;
+  return { protocol: "grpc", method, path, header, address, local, needs: needOfCall(path) };
 }
 
 function withValues(
@@ -65,47 +53,6 @@ function withValues(
   values: Partial<UniversalServerRequest>,
 ): UniversalServerRequest {
   return { httpVersion, method, url, header, body, signal, ...values } as UniversalServerRequest;
-}
-
-/** An error of the door, in the terms of calls. */
-function refusalOf(error: unknown): ConnectError {
-  if (error instanceof HttpError) {
-    return new ConnectError(error.message, CODES[error.status] ?? Code.Internal, error.headers);
-  }
-  return new ConnectError("The server failed; its log says why", Code.Internal, {}, [], error);
-}
-
-/** The answer to a call that was not let in. */
-function refused({ header, method }: UniversalServerRequest, error: ConnectError): UniversalServerResponse {
-  const contentType = header.get("content-type") ?? "";
-  const answer = new Headers(error.metadata);
-  if (/^application\/grpc(?:$|[-+;])/i.test(contentType)) {
-    setTrailerStatus(answer, error);
-    answer.set("content-type", contentType);
-    return { status: 200, header: answer };
-  }
-  if (method === "POST" && /^application\/connect\+/i.test(contentType)) {
-    answer.set("content-type", contentType);
-    const told = concat([
-      fromText('{"error":'),
-      errorToJsonBytes(error, {}) as Bytes,
-      fromText("}"),
-    ]);
-    const prefix = new Uint8Array(5);
-    prefix[0] = 0x02;
-    new DataView(prefix.buffer).setUint32(1, told.length);
-    return { status: 200, header: answer, body: once(concat([prefix, told])) };
-  }
-  answer.set("content-type", "application/json");
-  return {
-    status: codeToHttpStatus(error.code),
-    header: answer,
-    body: once(errorToJsonBytes(error, {}) as Bytes),
-  };
-}
-
-async function* once(bytes: Bytes): AsyncGenerator<Bytes, void, void> {
-  yield await bytes;
 }
 
 /** A body that is counted as it is read. */

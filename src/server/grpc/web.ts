@@ -29,8 +29,8 @@ import { binaryTypeOf, decodeText, encodeText, textTypeOf } from "./text.ts";
 /** What pages of other origins may send to calls, and read of the answers. */
 export const CALL_CORS = {
   allowMethods: [...cors.allowedMethods],
-  allowHeaders: [...cors.allowedHeaders],
-  exposeHeaders: [...cors.exposedHeaders, "Firn-Error"],
+  allowHeaders: [...cors.allowedHeaders, "Authorization"],
+  exposeHeaders: [...cors.exposedHeaders, "Firn-Error", "WWW-Authenticate", "Retry-After"],
 };
 
 /** What answers remote calls to a store, behind a door. */

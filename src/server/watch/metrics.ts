@@ -61,7 +61,7 @@ export class Series<T> {
 
 type Write = (lines: string[], name: string) => void;
 
-/** The metrics of a server. Names are given without their prefix `firn_`. */
+/** The metrics of a server. Names are given without their prefix `firn_`, which all have but those that every program has, `process_…`. */
 export class Metrics {
   #metrics: { name: string; type: string; help: string; write: Write }[] = [];
 
@@ -119,7 +119,8 @@ export class Metrics {
   }
 
   #add(name: string, type: string, help: string, write: Write): void {
-    this.#metrics.push({ name: `firn_${name}`, type, help, write });
+    const full = name.startsWith("process_") ? name : `firn_${name}`;
+    this.#metrics.push({ name: full, type, help, write });
   }
 }
 

@@ -11,6 +11,8 @@ export interface WatchOptions {
   readonly figures?: RequestFigures;
   /** Told of each request that is not of a kind in `quiet`. */
   readonly log?: (entry: RequestEntry) => void;
+  /** Whether it is told of requests that were answered at once, too; default true. */
+  readonly logAnswered?: boolean;
   /** Kinds of routes that are not told as long as they succeed; default scrapes. */
   readonly quiet?: ReadonlySet<string>;
 }
@@ -23,12 +25,14 @@ export class RequestWatch implements Watch {
   readonly tells: boolean;
   readonly figures: RequestFigures | undefined;
   #log: ((entry: RequestEntry) => void) | undefined;
+  #logAnswered: boolean;
   #quiet: ReadonlySet<string>;
 
-  constructor({ figures, log, quiet = QUIET }: WatchOptions) {
+  constructor({ figures, log, logAnswered = true, quiet = QUIET }: WatchOptions) {
     this.figures = figures;
     this.#log = log;
     this.#quiet = quiet;
+    this.#logAnswered = logAnswered;
     this.tells = log !== undefined;
   }
 
@@ -40,7 +44,7 @@ export class RequestWatch implements Watch {
   answered(asking: Asking, route: string, status: number, sent: number): void {
     const ending = { status, ms: 0, received: 0, sent, left: false };
     this.figures?.ended(route, asking, ending);
-    if (this.#log && !this.#quiet.has(route)) this.#log(entryOf(asking, ending));
+    if (this.#log && this.#logAnswered) this.#log(entryOf(asking, ending));
   }
 
   stored(kind: string, bytes: number): void {
