@@ -5,8 +5,8 @@ import { UsageError } from "./usage.ts";
 export const WATCH_HELP = `
   --log text|json|off       a line on stderr for each request, off: only
                             uploads, refusals and failures          [text]            FIRN_LOG
-  --log-narinfos            a line also for each narinfo that is answered
-                            from memory                                               FIRN_LOG_NARINFOS=1
+  --no-log-narinfos         no line for a narinfo that is answered from
+                            memory: there may be thousands a second                   FIRN_NO_LOG_NARINFOS=1
   --metrics-listen HOST:PORT
                             where to serve /metrics, /healthz and /readyz
                             and nothing else, to whoever asks                         FIRN_METRICS_LISTEN
@@ -24,7 +24,7 @@ export const WATCH_HELP = `
 
 export const WATCH_FLAGS = {
   log: { type: "string" },
-  "log-narinfos": { type: "boolean" },
+  "no-log-narinfos": { type: "boolean" },
   "metrics-listen": { type: "string" },
   stall: { type: "string" },
   "limit-requests": { type: "string" },
@@ -57,7 +57,7 @@ export function readWatchOptions(given: Given, env: (name: string) => string | u
     parseBytes(`--${flag}`, text(flag), otherwise);
   return {
     log: parseLog(text("log") ?? "text"),
-    logNarInfos: given["log-narinfos"] === true || parseYes(env("FIRN_LOG_NARINFOS")),
+    logNarInfos: !(given["no-log-narinfos"] ?? parseYes(env("FIRN_NO_LOG_NARINFOS"))),
     metricsListen: text("metrics-listen"),
     stallMs: 1000 * count("stall", 300),
     limits: {
@@ -97,5 +97,5 @@ function parseBytes(option: string, text: string | undefined, otherwise: number)
 function parseYes(text: string | undefined): boolean {
   if (text === undefined || text === "" || text === "0" || text === "false") return false;
   if (text === "1" || text === "true") return true;
-  throw new UsageError(`Cannot use FIRN_LOG_NARINFOS=${text}: want 1 or 0`);
+  throw new UsageError(`Cannot use FIRN_NO_LOG_NARINFOS=${text}: want 1 or 0`);
 }

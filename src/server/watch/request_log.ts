@@ -35,8 +35,13 @@ const LONGEST_TEXT = 4096;
 // deno-lint-ignore no-control-regex -- that is what it is for
 const ACTING = /[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
 
+/** Most texts. */
+const PLAIN = /^[ -~]*$/;
+const WORD = /^[!-~]*$/;
+
 /** A text that cannot end a line or act on a terminal, at most so long. */
 export function harmless(text: string, longest = LONGEST_TEXT): string {
+  if (text.length <= longest && PLAIN.test(text)) return text;
   const cut = text.length > longest ? text.slice(0, longest) + "…" : text;
   return cut.toWellFormed().replaceAll(ACTING, escaped);
 }
@@ -94,6 +99,7 @@ function textLine(entry: RequestEntry): string {
 
 /** A text that is one word: nothing in it can be taken for what follows. */
 function word(text: string, longest: number): string {
+  if (text.length <= longest && WORD.test(text)) return text;
   return harmless(text, longest).replaceAll(" ", "\\u0020");
 }
 
