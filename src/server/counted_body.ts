@@ -8,13 +8,16 @@ import type { SlowBody, SlowReaders } from "./slow_readers.ts";
 const SHORT = 64 * 1024;
 
 /** The response; its visit ends when its body does. */
-export function counted(response: Response, visit: Visit, readers: SlowReaders): Response {
-  const { body, status, statusText, headers } = response;
+export function counted(response: Response, visit: Visit, readers: SlowReaders, isHead: boolean): Response {
+  const { status, statusText, headers } = response;
   const length = headers.get("content-length");
-  if (!body || (length !== null && Number(length) <= SHORT)) {
-    if (body) visit.sent(Number(length));
+  const short = length !== null && Number(length) <= SHORT;
+  // A short one stays as it is, and its body is not even looked at: that would make a stream of it, which is sent more slowly.
+  const body = short ? null : response.body;
+  if (!body) {
+    if (short && !isHead && status !== 304) visit.sent(Number(length));
     visit.end(status, "whole");
-    return response; // as it is: the platform sends short ones faster so, and one that opens a WebSocket is its own
+    return response;
   }
   const counting = new CountedBody(
     body.getReader() as ReadableStreamDefaultReader<Bytes>,

@@ -10,7 +10,7 @@
  */
 import type { Asking, Caller, Limits, Room } from "./door.ts";
 import { HttpError } from "./http_error.ts";
-import { plainAddress } from "./peer.ts";
+import { isLoopback, plainAddress } from "./peer.ts";
 
 export interface LimitNumbers {
   /** Requests under way: of all, and of one client. */
@@ -124,9 +124,11 @@ export class RequestLimits implements Limits {
 
 const NO_ROOM: Room = { leave() {} };
 
-function keyOf({ address, local }: Asking, { token }: Caller): string | undefined {
+function keyOf(asking: Asking, { token }: Caller): string | undefined {
   if (token !== undefined) return `token ${token}`;
-  return local || address === undefined ? undefined : clientNetwork(address);
+  const { address } = asking;
+  if (address === undefined || (isLoopback(address) && asking.local)) return undefined;
+  return clientNetwork(address);
 }
 
 /** What of an address stands for one client: all of IPv4, the first 64 bits of IPv6. */
@@ -145,11 +147,9 @@ export function clientNetwork(address: string): string {
 
 /** The length a body is said to have; of none, 0. */
 function declaredLength({ method, header, protocol }: Asking): number | undefined {
+  if (protocol === "http" && (method === "GET" || method === "HEAD" || method === "OPTIONS")) return 0;
   const text = header.get("content-length");
-  if (text !== null && /^\d+$/.test(text)) return Number(text);
-  return protocol === "http" && (method === "GET" || method === "HEAD" || method === "OPTIONS")
-    ? 0
-    : undefined;
+  return text !== null && /^\d+$/.test(text) ? Number(text) : undefined;
 }
 
 /** How many connections there may be, of all and of one client. */

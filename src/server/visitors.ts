@@ -53,7 +53,7 @@ export function behind(
     if (!visit.matters) return await application(request, visitor);
     counting.set(request, visit);
     try {
-      return counted(await application(request, visitor), visit, readers);
+      return counted(await application(request, visitor), visit, readers, request.method === "HEAD");
     } catch (error) {
       visit.failed(error);
       visit.end(500, "broken");
