@@ -6,7 +6,10 @@
 import { createServer, type Peer, type Server } from "../server/app.ts";
 import { openAccess } from "./access.ts";
 import { takesTokens } from "./access_options.ts";
+import { Readiness } from "../server/readiness.ts";
 import { readEdgeOptions } from "./edge_options.ts";
+import { openHashWorkers } from "./hash_workers.ts";
+import { Operator } from "./operator.ts";
 import { readPage } from "./page_files.ts";
 import { readSigningKeys } from "./signing_keys.ts";
 import { openStore } from "./store.ts";
@@ -86,12 +89,12 @@ function log(line: string): void {
 /** Opens what the environment says. Throws {@link UsageError} for what cannot be. */
 async function openServer(): Promise<Server> {
   const options = readEdgeOptions((name) => Deno.env.get(name));
-  const { hashWorkers } = options;
-  const hashes = hashWorkers > 0
-    ? (await import("./hash_workers.ts")).openHashWorkers(hashWorkers)
-    : undefined;
+  const { hashWorkers, watching, access } = options;
+  const operator = new Operator(watching);
+  const { watch, limits, metrics } = operator;
+  const pool = hashWorkers > 0 ? openHashWorkers(hashWorkers) : undefined;
   // The store first: until it answers there is time to load what else is needed.
-  const opening = openStore(options, log, hashes);
+  const opening = openStore(options, operator.log, pool);
   const others = Promise.all([
     import("../adapters/codecs/codecs.ts"),
     import("../adapters/native/hashes.ts"),
@@ -101,28 +104,34 @@ async function openServer(): Promise<Server> {
   try {
     const [{ openCodecs }, { nativeHashes }, secretKeys, page] = await others;
     const store = await opening;
-    const access = await openAccess(options.access, store.names, log);
-    if (!takesTokens(options.access)) {
-      log("nobody may write: set FIRN_TOKEN_KEY to a token key, which firn token key makes");
+    if (!takesTokens(access)) {
+      operator.log("nobody may write: set FIRN_TOKEN_KEY to a token key, which firn token key makes");
     }
+    operator.readStore(store.packs, pool ?? { waiting: 0 });
     return createServer({
       ...store,
       ...options,
       secretKeys,
-      access,
-      trustedProxies: options.access.trustedProxies,
+      access: await openAccess(access, store.names, operator.log),
+      watch,
+      limits,
+      readiness: new Readiness({ look: () => store.names.get("ready"), log: operator.log }),
+      metrics: () => metrics.text(),
+      stallMs: watching.stallMs,
+      trustedProxies: access.trustedProxies,
       codec: openCodecs(),
-      hashes: hashes ?? nativeHashes,
+      hashes: pool ?? nativeHashes,
       page,
       upgradeWebSocket: (request, protocol) => Deno.upgradeWebSocket(request, { protocol }),
-      log,
+      log: operator.log,
     });
   } catch (error) {
     // What did open is let go of: a later request opens it again.
     await Promise.allSettled([
       opening.then((store) => store[Symbol.asyncDispose]()),
       others,
-      hashes?.[Symbol.asyncDispose](),
+      pool?.[Symbol.asyncDispose](),
+      operator[Symbol.asyncDispose](),
     ]);
     throw error;
   }

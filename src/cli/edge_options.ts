@@ -8,7 +8,7 @@ import { UsageError } from "./usage.ts";
 
 /** What `serve` reads of the environment and an endpoint does not. */
 const OF_LISTENING =
-  /^FIRN_(LISTEN|CONTENT_LISTEN|CONTENT_ORIGIN|GRPC_LISTEN|GRPC_TLS_CERT|GRPC_TLS_KEY|NEAR)$/;
+  /^FIRN_(LISTEN|CONTENT_LISTEN|CONTENT_ORIGIN|GRPC_LISTEN|GRPC_TLS_CERT|GRPC_TLS_KEY|METRICS_LISTEN|NEAR)$/;
 
 /** What is taken when the environment does not say: threads cost memory, of which such platforms give little. */
 const DEFAULTS: Readonly<Record<string, string>> = { FIRN_STORE: "kv:", FIRN_HASH_WORKERS: "0" };

@@ -1,11 +1,20 @@
 /**
  * The addresses a server answers at, and how it stops: nobody who is being answered is cut off.
  */
-import { type Listening as Listener, listenTcp, listenTls, listenUnix } from "../adapters/http2/listen.ts";
+import {
+  type Accept,
+  type Listening as Listener,
+  listenTcp,
+  listenTls,
+  listenUnix,
+} from "../adapters/http2/listen.ts";
+import type { Duplex } from "../adapters/http2/duplex.ts";
 import { Http2Server } from "../adapters/http2/server.ts";
 import type { Peer, Rpc, Server } from "../server/app.ts";
 import type { UpgradeWebSocket } from "../server/context.ts";
+import { isHealthPath } from "../server/readiness.ts";
 import { isLoopback, UNIX } from "../server/peer.ts";
+import type { Operator } from "./operator.ts";
 import type { ServeOptions, TcpAddress } from "./serve_options.ts";
 import { UsageError } from "./usage.ts";
 
@@ -76,7 +85,7 @@ export function listenHttp(
     request: Request,
     info: Deno.ServeHandlerInfo<Deno.NetAddr>,
   ): Response | Promise<Response> => {
-    if (underWay.stopping) {
+    if (underWay.stopping && !isHealthPath(request.url)) {
       return new Response("The server is stopping; ask again later\n", {
         status: 503,
         headers: { "content-type": "text/plain; charset=utf-8", "retry-after": "5", connection: "close" },
@@ -131,15 +140,23 @@ class HttpPeer implements Peer {
 
 /** Serves native gRPC. Throws {@link UsageError} for an address that cannot be had, or TLS files that cannot be used. */
 export async function listenGrpc(
-  where: NonNullable<ServeOptions["grpcListen"]>,
-  tls: ServeOptions["grpcTls"],
+  { grpcListen, grpcTls: tls, watching: { stallMs } }: Pick<
+    ServeOptions,
+    "grpcListen" | "grpcTls" | "watching"
+  >,
   rpc: Rpc,
-  log: (line: string) => void,
+  { log, connections }: Pick<Operator, "log" | "connections">,
 ): Promise<Listening> {
-  const server = new Http2Server((request) => rpc(request, peerAt(request.address)), { log });
+  const where = grpcListen!;
+  const server = new Http2Server((request) => rpc(request, peerAt(request.address)), { log, stallMs });
+  const accept = async (duplex: Duplex) => {
+    const leave = connections.enter(duplex.address);
+    if (!leave) return duplex.close();
+    await server.handleConnection(duplex).finally(leave);
+  };
   let listener: Listener;
   try {
-    listener = await openListener(where, tls, server, log);
+    listener = await openListener(where, tls, accept, log);
   } catch (error) {
     throw error instanceof UsageError ? error : new UsageError(`${(error as Error).message} (--grpc-listen)`);
   }
@@ -166,10 +183,9 @@ function hostOf(address: string): string {
 async function openListener(
   where: NonNullable<ServeOptions["grpcListen"]>,
   tls: ServeOptions["grpcTls"],
-  server: Http2Server,
+  accept: Accept,
   log: (line: string) => void,
 ): Promise<Listener> {
-  const accept = server.handleConnection.bind(server);
   if ("path" in where) {
     if (tls) throw new UsageError(`Cannot serve gRPC over TLS on unix:${where.path}: want HOST:PORT`);
     return await listenUnix({ ...where, log }, accept);

@@ -1,11 +1,14 @@
 /** `firn serve`: a store over HTTP and gRPC. */
 import { openCodecs } from "../adapters/codecs/codecs.ts";
+import { Readiness } from "../server/readiness.ts";
+import { figuresSite } from "../server/watch/figures_site.ts";
 import { createServer } from "../server/app.ts";
 import { openAccess } from "./access.ts";
 import { tellAccess } from "./access_options.ts";
 import { openHashWorkers } from "./hash_workers.ts";
 import { listenGrpc, listenHttp, type Listening, UnderWay } from "./listening.ts";
-import { readOptions, SERVE_HELP, type ServeOptions } from "./serve_options.ts";
+import { parseTcp, readOptions, SERVE_HELP, type ServeOptions } from "./serve_options.ts";
+import { Operator } from "./operator.ts";
 import { readPage } from "./page_files.ts";
 import { readSigningKeys } from "./signing_keys.ts";
 import { openStore } from "./store.ts";
@@ -18,14 +21,22 @@ export async function serve(args: readonly string[]): Promise<void> {
     console.log(SERVE_HELP);
     return;
   }
-  const log = (line: string) => console.error(`${new Date().toISOString()} ${line}`);
+  const { watching } = options;
+  await using operator = new Operator(watching);
+  const { log, watch, limits, metrics } = operator;
   const secretKeys = await readSigningKeys(options);
   await using pool = openHashWorkers(options.hashWorkers);
   await using store = await untilThere(() => openStore(options, log, pool), log);
   const access = await openAccess(options.access, store.names, log);
+  operator.readStore(store.packs, pool);
   const underWay = new UnderWay();
   const stopping = new AbortController();
   const page = await readPage(); // nothing is waited for between listening and being able to answer
+  const readiness = new Readiness({
+    look: () => store.names.get("ready"),
+    stopping: stopping.signal,
+    log,
+  });
   const servers: Listening[] = [];
   const content = options.contentListen &&
     listenHttp(options.contentListen, (request, peer) => contents(request, peer), underWay);
@@ -36,6 +47,11 @@ export async function serve(args: readonly string[]): Promise<void> {
     contentOrigin: options.contentOrigin ?? content?.address,
     secretKeys,
     access,
+    watch,
+    limits,
+    readiness,
+    metrics: () => metrics.text(),
+    stallMs: watching.stallMs,
     trustedProxies: options.access.trustedProxies,
     codec: openCodecs(),
     hashes: pool,
@@ -45,7 +61,13 @@ export async function serve(args: readonly string[]): Promise<void> {
     log,
   });
   try {
-    if (options.grpcListen) servers.push(await listenGrpc(options.grpcListen, options.grpcTls, rpc, log));
+    if (watching.metricsListen !== undefined) {
+      const figures = figuresSite(readiness, metrics);
+      const listening = listenHttp(parseTcp(watching.metricsListen), figures, underWay);
+      servers.push(listening);
+      log(`figures on ${listening.address}/metrics`);
+    }
+    if (options.grpcListen) servers.push(await listenGrpc(options, rpc, operator));
     servers.push(listenHttp(options.listen, fetch, underWay));
   } catch (error) {
     for (const server of servers) server.stop();

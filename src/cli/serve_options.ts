@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { ACCESS_FLAGS, ACCESS_HELP, type AccessOptions, parseAccess } from "./access_options.ts";
 import { parseKvTimeout, parsePacks } from "./kv_options.ts";
 import { type SigningKeyOptions, splitSigningKeys } from "./signing_keys.ts";
+import { readWatchOptions, WATCH_FLAGS, WATCH_HELP, type WatchOptions } from "./watch_options.ts";
 import { UsageError } from "./usage.ts";
 
 export const SERVE_HELP = `firn serve: serve a Nix store over HTTP and gRPC
@@ -44,7 +45,7 @@ usage: firn serve [options]
                             server's own may, and all may read;
                             may be given several times                                      FIRN_ALLOW_ORIGIN (A B…)
 ${ACCESS_HELP}
-  --directory-sizes documented|snix
+${WATCH_HELP}  --directory-sizes documented|snix
                             how Directories written here count their
                             entries; snix: as running snix stores do      [documented]      FIRN_DIRECTORY_SIZES
   --hash-workers N          threads that hash beside the main one; 0 for
@@ -72,6 +73,7 @@ export interface TcpAddress {
 
 export interface ServeOptions extends SigningKeyOptions {
   readonly access: AccessOptions;
+  readonly watching: WatchOptions;
   readonly listen: TcpAddress;
   /** `undefined`: contents of store paths are served without scripts only. */
   readonly contentListen: TcpAddress | undefined;
@@ -123,6 +125,7 @@ export function readOptions(
         references: { type: "string" },
         "allow-origin": { type: "string", multiple: true },
         ...ACCESS_FLAGS,
+        ...WATCH_FLAGS,
         "directory-sizes": { type: "string" },
         "hash-workers": { type: "string" },
         help: { type: "boolean", short: "h" },
@@ -165,6 +168,7 @@ export function readOptions(
         parseAllowed,
       ),
     access: parseAccess(values, env),
+    watching: readWatchOptions(values as Record<string, string | boolean>, env),
     sizes: oneOf(
       "--directory-sizes",
       values["directory-sizes"] ?? env("FIRN_DIRECTORY_SIZES") ?? "documented",
@@ -174,7 +178,7 @@ export function readOptions(
   };
 }
 
-function parseTcp(text: string, alternatives = ""): TcpAddress {
+export function parseTcp(text: string, alternatives = ""): TcpAddress {
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:\s]+)):(\d{1,5})$/.exec(text);
   if (!match || Number(match[3]) > 65535) {
     throw new UsageError(

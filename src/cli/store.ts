@@ -2,6 +2,7 @@
  * Opening what `serve` serves, by its address: a home on this machine (home.ts), or another server (remote_store.ts) with a home
  * in front of it that keeps here what was read there.
  */
+import type { PackedStore } from "../combinators/packed.ts";
 import { nearFar } from "../combinators/near_far.ts";
 import type { BlobHashes } from "../hash/blob_hashes.ts";
 import { type Services, servicesOver } from "../store/services.ts";
@@ -12,6 +13,8 @@ import { isRemote, type ServeOptions } from "./serve_options.ts";
 export interface OpenStore extends Services, AsyncDisposable {
   /** Whether no other process can have it open. */
   readonly alone: boolean;
+  /** The packs of a store on this machine, or of what is kept here of another's. */
+  readonly packs?: PackedStore;
 }
 
 /** Which store, and how it is opened. */
@@ -31,6 +34,7 @@ export async function openStore(
     return {
       ...servicesOver(home, hashes),
       alone: home.alone,
+      packs: home.packs,
       [Symbol.asyncDispose]: () => home[Symbol.asyncDispose](),
     };
   }
@@ -43,6 +47,7 @@ export async function openStore(
     ...nearFar({ near: home, far, log }),
     names: home.names,
     alone: false, // others may write to the other server
+    packs: home.packs,
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
 }

@@ -93,6 +93,8 @@ export interface PackedStore extends ByteStore {
   compact(options?: CompactOptions): Promise<Compacted>;
   /** What it takes. Looks at every entry of the index. */
   use(): Promise<PackedUse>;
+  /** Bytes of the values that were put since it was opened, and of those among them that were not there yet. */
+  readonly taken: { readonly offered: number; readonly added: number };
   /** The length of a value, without reading it. */
   lengthOf(key: string): Promise<number | undefined>;
 }
@@ -156,6 +158,7 @@ class Packed implements PackedStore {
   /** Packs that compaction is at work on: removing them, or noting what is forgotten of them. */
   #altering = new Map<string, Promise<void>>();
   #compacting: Promise<unknown> | undefined;
+  readonly taken = { offered: 0, added: 0 };
   /** Packs that were written since compaction began, or were being written then. */
   #wrote: Set<string> | undefined;
 
@@ -213,6 +216,7 @@ class Packed implements PackedStore {
     try {
       checkKey(key, MAX_PACKED_KEY_LENGTH);
       checkValue(value);
+      this.taken.offered += value.length;
       const pending = this.#pending.get(key);
       if (pending) return pending.pack.written.promise;
       const { index } = this.#parts;
@@ -332,6 +336,7 @@ class Packed implements PackedStore {
   }
 
   #add(key: string, value: Bytes): Promise<void> {
+    this.taken.added += value.length;
     if (value.length > this.#packLength / 2) return this.#putAlone(key, value);
     const kind = key.slice(0, key.indexOf("/") + 1);
     let pack = this.#open.get(kind) ?? this.#begin(kind);

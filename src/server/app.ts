@@ -14,13 +14,16 @@ import { tokenRoutes } from "./access/token_routes.ts";
 import { errorResponse, statusOf } from "./http_error.ts";
 import { KeptNarInfos } from "./kept_nar_infos.ts";
 import { landingPage } from "./landing_page.ts";
-import { nixCacheRoutes, notFound } from "./nix_cache.ts";
+import { nixCacheRoutes, notFound, text } from "./nix_cache.ts";
 import { facts, pageRoutes } from "./page.ts";
 import { type Peer, UNKNOWN_PEER } from "./peer.ts";
+import { Readiness } from "./readiness.ts";
+import { SlowReaders } from "./slow_readers.ts";
+import { METRICS_TYPE } from "./watch/metrics.ts";
 import { provenPathInfos } from "../store/prove.ts";
 import { contentSite, storeSiteRoutes } from "./store_site.ts";
 import { sideFileRoutes } from "./side_files.ts";
-import { behind, keptByNobodyElse } from "./visitors.ts";
+import { behind, failed, keptByNobodyElse } from "./visitors.ts";
 
 export type { ServerOptions } from "./context.ts";
 export type * from "./door.ts";
@@ -54,23 +57,20 @@ export function createApp(options: ServerOptions): Hono {
 /** The application over a store and the handler of its remote calls, which share what is bounded. */
 export function createServer(options: ServerOptions): Server {
   const context = contextOf(options);
-  const { narInfos, log } = context;
+  const { narInfos, logFailure, readiness } = context;
   const door = new Door(options, isPageOf(context));
   const rpc = rpcOver(context, door);
-  const application = behind(door, appOver(context, rpc).fetch, log);
+  const readers = new SlowReaders(context.stallMs);
+  const application = behind(door, appOver(context, rpc).fetch, logFailure, readers);
   const fetch = (request: Request, peer: Peer = UNKNOWN_PEER) => {
     // What is asked for most often: finding its route and opening it to other origins would cost more than the answer.
     const narInfo = door.opensReads && request.method === "GET" ? narInfos?.find(request.url) : undefined;
-    if (!narInfo) return application(request, peer);
+    if (!narInfo) return readiness.answer(request) ?? application(request, peer);
     const { text, headers } = narInfo;
-    if (door.watch) {
-      const watched = door.watch.begin(new HttpAsking(request, peer, door));
-      watched.sent?.(text.length);
-      watched.end({ status: 200, body: "whole" });
-    }
+    if (door.watch) door.answered(new HttpAsking(request, peer, door), "narinfo", 200, text.length);
     return new Response(text, { headers });
   };
-  return { fetch, rpc, contents: behind(door, contentSite(context).fetch, log) };
+  return { fetch, rpc, contents: behind(door, contentSite(context).fetch, logFailure, readers) };
 }
 
 /** Paths that are files of the page. */
@@ -96,8 +96,15 @@ function contextOf(options: ServerOptions): ServerContext {
     narInfos,
     pathInfos: narInfos?.watch(options.pathInfos) ?? options.pathInfos,
     budget: new Budget(IN_FLIGHT),
+    readiness: options.readiness ?? readinessOf(options),
+    logFailure: options.watch?.tells ? () => {} : options.log ?? (() => {}),
   };
   return { ...all, provenPathInfos: provenPathInfos(all) };
+}
+
+/** A look at the store is a look for a name that it does not have. */
+function readinessOf({ names, stopping, log }: ServerOptions): Readiness {
+  return new Readiness({ look: () => names.get("ready"), stopping, log });
 }
 
 function appOver(context: ServerContext, rpc: Rpc): Hono {
@@ -105,7 +112,8 @@ function appOver(context: ServerContext, rpc: Rpc): Hono {
   app.onError((error, c) => {
     const status = statusOf(error);
     const why = status === 500 ? error.stack ?? error.message : error.message;
-    context.log(`refused ${c.req.method} ${c.req.path}: ${status} ${why}`);
+    failed(c.req.raw, error);
+    context.logFailure(`refused ${c.req.method} ${c.req.path}: ${status} ${why}`);
     return errorResponse(error);
   });
   app.use(ownPagesWrite(context));
@@ -116,6 +124,8 @@ function appOver(context: ServerContext, rpc: Rpc): Hono {
   else app.get("/", (c) => c.html(landingPage(new URL(c.req.url).origin, context)));
   // How a page knows that a cache is more than one: that contents can be asked for by what is lacking (`bulk.ts`).
   app.get("/firn.json", (c) => c.json(facts(context), 200, { "cache-control": "no-cache" }));
+  const { metrics } = context;
+  if (metrics) app.get("/metrics", () => text(metrics(), METRICS_TYPE));
   nixCacheRoutes(app, context);
   sideFileRoutes(app, context);
   contentRoutes(app, context);

@@ -76,7 +76,13 @@ export interface Room {
 
 /** Who is told of every request. Nothing here may throw. */
 export interface Watch {
+  /** Whether it tells the operator of every request, and with it why one was refused and what one stored. */
+  readonly tells?: boolean;
   begin(asking: Asking): Watched;
+  /** A request that was answered at once: instead of `begin` and `end`. */
+  answered?(asking: Asking, route: string, status: number, sent: number): void;
+  /** Something was stored: of a file of a NAR its length, of a path the length of its NAR. */
+  stored?(what: "nar" | "path" | "blob" | "directory", bytes: number): void;
 }
 
 /** One request that is watched. */
@@ -84,6 +90,10 @@ export interface Watched {
   admitted?(caller: Caller): void;
   received?(bytes: number): void;
   sent?(bytes: number): void;
+  /** What it stored, in words. */
+  noted?(what: string): void;
+  /** Why it is refused, or fails. */
+  failed?(error: unknown): void;
   /** Called once, when all is over. */
   end(outcome: Outcome): void;
 }
@@ -151,6 +161,22 @@ export class Door {
     return this.access.opensReads;
   }
 
+  /** Tells who watches of a request that is not let in, before anybody was asked. Returns the error. */
+  turnAway<E>(asking: Asking, error: E): E {
+    const status = (error as { status?: number }).status ?? 500;
+    this.watch?.begin(asking).end({ status, body: "whole", refused: error });
+    return error;
+  }
+
+  /** Tells who watches of a request that was answered at once. */
+  answered(asking: Asking, route: string, status: number, sent: number): void {
+    const { watch } = this;
+    if (watch?.answered) return watch.answered(asking, route, status, sent);
+    const watched = watch?.begin(asking);
+    watched?.sent?.(sent);
+    watched?.end({ status, body: "whole" });
+  }
+
   /** Lets a request in. Throws what Access and Limits throw; Watch has been told then. */
   async enter(asking: Asking): Promise<Visit> {
     const watched = this.watch?.begin(asking);
@@ -196,9 +222,20 @@ export class Visit {
     this.room?.sent?.(bytes);
   }
 
-  /** The code of a call, known before its end. */
-  told(code: number): void {
+  /** The code of a call, known before its end, and why it is not 0. */
+  told(code: number, error?: unknown): void {
     this.#code = code;
+    if (error !== undefined) this.failed(error);
+  }
+
+  /** What it stored, in words. */
+  noted(what: string): void {
+    this.watched?.noted?.(what);
+  }
+
+  /** Why it is refused, or fails. */
+  failed(error: unknown): void {
+    this.watched?.failed?.(error);
   }
 
   /** The call went well, unless something else was told. */

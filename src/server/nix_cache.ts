@@ -34,7 +34,7 @@ import type { ServerContext } from "./context.ts";
 import { HttpError } from "./http_error.ts";
 import { NAR_INFO_TYPE } from "./kept_nar_infos.ts";
 import { parseRange } from "./ranges.ts";
-import { callerOf } from "./visitors.ts";
+import { callerOf, noted } from "./visitors.ts";
 
 /** Layouts of NARs kept for the next request, in bytes of memory. */
 const LAYOUTS_KEPT = 64 * 1024 * 1024;
@@ -115,7 +115,10 @@ async function putNarInfo(c: Context, hashPart: string, context: ServerContext):
   checkWrites(callerOf(c), narInfo.storePath.name);
   const info = await publish(hashPart, narInfo, context);
   const unclaimed = info.unclaimedReferences.length;
-  context.log(
+  context.watch?.stored?.("path", info.narSize);
+  noted(
+    c.req.raw,
+    context,
     `published ${formatStorePath(info.storePath)} (${info.narSize} bytes)` +
       (unclaimed
         ? `; its contents mention ${unclaimed} paths that References does not list: ${
@@ -133,7 +136,10 @@ async function putNar(c: Context, fileName: string, context: ServerContext): Pro
   }
   const started = performance.now();
   const file = await receiveNar(name, bodyStream(c.req.raw, context.stallMs), context);
-  context.log(
+  context.watch?.stored?.("nar", file.fileSize);
+  noted(
+    c.req.raw,
+    context,
     `received ${fileName} (${file.fileSize} bytes, ${file.compression}) in ${
       Math.round(performance.now() - started)
     } ms`,
@@ -234,7 +240,7 @@ class NarResponses {
     try {
       yield* renderNar(layout, this.#context.blobs, range);
     } catch (error) {
-      this.#context.log(`failed in the middle of a NAR: ${(error as Error).message}`);
+      this.#context.logFailure(`failed in the middle of a NAR: ${(error as Error).message}`);
       throw error;
     }
   }
@@ -301,6 +307,6 @@ function bytesResponse(bytes: Bytes, type: string): Response {
 export function notFound(): Response {
   return new Response("404 Not Found\n", {
     status: 404,
-    headers: { "content-type": "text/plain; charset=utf-8" },
+    headers: { "content-type": "text/plain; charset=utf-8", "content-length": "14" },
   });
 }

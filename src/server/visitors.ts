@@ -3,10 +3,12 @@
  * pass it where they are answered (`grpc/call_door.ts`), by their own metadata, so those go by here.
  */
 import type { Context, MiddlewareHandler } from "hono";
-import type { Bytes } from "../bytes/bytes.ts";
 import { ANYBODY, type Caller, type Door, HttpAsking, type Visit } from "./door.ts";
+import { counted } from "./counted_body.ts";
+import type { ServerContext } from "./context.ts";
 import { isCallPath, isNativeCall } from "./grpc/paths.ts";
 import { errorResponse, HttpError, statusOf } from "./http_error.ts";
+import type { SlowReaders } from "./slow_readers.ts";
 import { type Peer, UNKNOWN_PEER } from "./peer.ts";
 
 /** What a request brings along to the routes. */
@@ -28,17 +30,18 @@ export function peerOf(c: Context): Peer {
   return (c.env as Partial<Visitor> | undefined)?.peer ?? UNKNOWN_PEER;
 }
 
-/** An application behind a door. `log` is told whom it does not let in. */
+/** An application behind a door. `log` is told whom it does not let in; `readers` who reads nothing is left by. */
 export function behind(
   door: Door,
   application: Application,
   log: (line: string) => void,
+  readers: SlowReaders,
 ): (request: Request, peer?: Peer) => Response | Promise<Response> {
   const pass = async (asking: HttpAsking): Promise<Response> => {
     const { request } = asking;
     let visit: Visit;
     try {
-      if (hasToken(request)) throw new HttpError(400, TOKEN_IN_URL);
+      if (hasToken(request)) throw door.turnAway(asking, new HttpError(400, TOKEN_IN_URL));
       visit = await door.enter(asking);
     } catch (error) {
       const { pathname } = new URL(request.url); // as it was written: a line break in it is no line break in the log
@@ -53,8 +56,9 @@ export function behind(
     if (!visit.matters) return await application(request, visitor);
     counting.set(request, visit);
     try {
-      return counted(await application(request, visitor), visit);
+      return counted(await application(request, visitor), visit, readers, request.method === "HEAD");
     } catch (error) {
+      visit.failed(error);
       visit.end(500, "broken");
       throw error;
     }
@@ -97,33 +101,17 @@ export function received(request: Request, bytes: number): void {
   counting.get(request)?.received(bytes);
 }
 
-/** The response; its visit ends when its body does. */
-function counted(response: Response, visit: Visit): Response {
-  const { body, status, statusText, headers } = response;
-  if (!body) {
-    visit.end(status, "whole");
-    return response; // as it is, for one that opens a WebSocket is the platform's own
-  }
-  const reader = body.getReader() as ReadableStreamDefaultReader<Bytes>;
-  const stream = new ReadableStream<Bytes>({
-    async pull(controller) {
-      try {
-        const { done, value } = await reader.read();
-        if (done) {
-          visit.end(status, "whole");
-          return controller.close();
-        }
-        visit.sent(value.length);
-        controller.enqueue(value);
-      } catch (error) {
-        visit.end(status, "broken");
-        throw error;
-      }
-    },
-    async cancel(reason) {
-      visit.end(status, "left");
-      await reader.cancel(reason);
-    },
-  }, { highWaterMark: 0 });
-  return new Response(stream, { status, statusText, headers });
+/** Tells that a request is refused, or fails. Who watches tells the operator, else the log is told by who calls this. */
+export function failed(request: Request, error: unknown): void {
+  counting.get(request)?.failed(error);
+}
+
+/** Tells what a request stored: with the request where it is told, else as a line of its own. */
+export function noted(
+  request: Request,
+  { watch, log }: Pick<ServerContext, "watch" | "log">,
+  what: string,
+): void {
+  if (watch?.tells) counting.get(request)?.noted(what);
+  else log(what);
 }

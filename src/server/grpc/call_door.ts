@@ -30,11 +30,12 @@ export function behindDoor(door: Door, rpc: Rpc, log: (line: string) => void): R
     const contextValues = request.contextValues ?? createContextValues();
     contextValues.set(CALLER, visit.caller);
     if (!visit.matters) return await rpc(withValues(request, { contextValues }));
-    contextValues.set(TOLD, (code) => visit.told(code));
+    contextValues.set(TOLD, (code, error) => visit.told(code, error));
     try {
       const body = receiving(request.body as AsyncIterable<Uint8Array>, visit);
       return sending(await rpc(withValues(request, { contextValues, body })), visit);
     } catch (error) {
+      visit.failed(error);
       visit.end(500, "broken");
       throw error;
     }
@@ -111,6 +112,7 @@ class CountedBody implements AsyncIterableIterator<Uint8Array> {
     try {
       next = await this.#pieces.next();
     } catch (error) {
+      this.visit.failed(error);
       this.#end("broken");
       throw error;
     }

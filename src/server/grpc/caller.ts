@@ -7,10 +7,12 @@ export const CALLER: ContextKey<Caller> = createContextKey<Caller>(ANYBODY, {
   description: "who makes the call",
 });
 
-/** Who is told the code of an error as soon as it is known, for it may be written where no transport sees it. */
-export const TOLD: ContextKey<(code: number) => void> = createContextKey<(code: number) => void>(() => {}, {
+/** Who is told an error and its code as soon as they are known, for those may be written where no transport sees them. */
+export const TOLD: ContextKey<Told> = createContextKey<Told>(() => {}, {
   description: "who is told how the call ended",
 });
+
+type Told = (code: number, error: unknown) => void;
 
 /** Who makes the call of these values. */
 export function callerIn(values: ContextValues | undefined): Caller {

@@ -37,7 +37,7 @@ export const PATH_INFO_CODES: MethodCodes = {
  * a name, for the eras disagree on which it is to be.
  */
 export function pathInfoService(
-  context: Pick<ServerContext, "blobs" | "directories" | "pathInfos" | "names" | "hashes">,
+  context: Pick<ServerContext, "blobs" | "directories" | "pathInfos" | "names" | "hashes" | "watch">,
   era: Era,
 ): ServiceImpl<Era["pathInfoService"]> {
   const { pathInfos } = context;
@@ -57,7 +57,9 @@ export function pathInfoService(
     async put(message, { values }) {
       const info = check("Invalid path info: ", () => pathInfoFromMessage(message));
       reaching(() => checkWrites(callerIn(values), info.storePath.name));
-      return toMessage(await pathInfos.put(info));
+      const stored = await pathInfos.put(info);
+      context.watch?.stored?.("path", stored.narSize);
+      return toMessage(stored);
     },
 
     async calculateNAR(message, { signal }) {

@@ -36,7 +36,7 @@ export const CALL_CORS = {
 /** What answers remote calls to a store, behind a door. */
 export function rpcOver(context: ServerContext, door: Door): Rpc {
   const rpc = rpcHandler(grpcHandlers({ ...context, pathInfos: context.provenPathInfos }, context));
-  return behindDoor(door, rpc, context.log);
+  return behindDoor(door, rpc, context.logFailure);
 }
 
 /** Adds the routes of calls. */
