@@ -3,6 +3,7 @@
  * listens by itself, starts this at a request and stops it at any moment. It is configured by the environment alone, and asks for
  * the network, the environment, and the files beside it. Everything is opened at the first request that comes.
  */
+import { RemoteError } from "../errors.ts";
 import { createServer, type Peer, type Server } from "../server/app.ts";
 import { openAccess } from "./access.ts";
 import { takesTokens } from "./access_options.ts";
@@ -53,7 +54,8 @@ export class Endpoint {
       this.#server = await this.#open();
     } catch (error) {
       this.#failed = { error, at: performance.now() };
-      this.#log(error instanceof UsageError ? error.message : (error as Error).stack ?? String(error));
+      const expected = error instanceof UsageError || error instanceof RemoteError;
+      this.#log(expected ? error.message : (error as Error).stack ?? String(error));
     }
   }
 }
@@ -94,7 +96,7 @@ async function openServer(): Promise<Server> {
   const { watch, limits, metrics } = operator;
   const pool = hashWorkers > 0 ? openHashWorkers(hashWorkers) : undefined;
   // The store first: until it answers there is time to load what else is needed.
-  const opening = openStore(options, operator.log, pool);
+  const opening = openStore(options, operator.log, pool, operator.storeHooks);
   const others = Promise.all([
     import("../adapters/codecs/codecs.ts"),
     import("../adapters/native/hashes.ts"),

@@ -33,7 +33,13 @@ export async function openKvHome(address: string, options: HomeOptions): Promise
     const packLength = elsewhere ? undefined : PACK_LENGTH;
     const bytes = await openPacked({ bytes: index.bytes, names, index, packLength });
     open.unshift(bytes);
-    return { names, bytes, alone: false, [Symbol.asyncDispose]: async () => await disposeAll(open) };
+    return {
+      names,
+      bytes,
+      packs: bytes,
+      alone: false,
+      [Symbol.asyncDispose]: async () => await disposeAll(open),
+    };
   } catch (error) {
     await disposeAll(open);
     // Said of the packs, it is of the command line.

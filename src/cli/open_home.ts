@@ -16,6 +16,9 @@ export interface HomeOptions {
   readonly onRequest?: (report: S3RequestReport) => void;
 }
 
+/** What hears of what a store asks of others. */
+export type StoreHooks = Pick<HomeOptions, "onOperation" | "onRequest">;
+
 /** A home that is open. Disposing it writes what waits and lets go of everything. */
 export interface OpenHome extends Home, AsyncDisposable {
   /** The bytes, where they are packed. */

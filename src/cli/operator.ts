@@ -11,6 +11,7 @@ import { type Histogram, Metrics, type Series } from "../server/watch/metrics.ts
 import { RequestFigures } from "../server/watch/request_figures.ts";
 import { plainLine, requestLine } from "../server/watch/request_log.ts";
 import { RequestWatch } from "../server/watch/request_watch.ts";
+import type { StoreHooks } from "./open_home.ts";
 import { VERSION } from "./version.ts";
 import type { WatchOptions } from "./watch_options.ts";
 
@@ -87,6 +88,17 @@ export class Operator implements AsyncDisposable {
   storeOperation(part: string): (operation: StoreOperation) => void {
     return ({ operation, ms, ok }) => {
       this.#operations.of(part, operation, ok ? "ok" : "failed").observe(ms / 1000);
+    };
+  }
+
+  /** What hears of all that a store asks of Deno KV and S3, in the form that opening one takes. */
+  get storeHooks(): StoreHooks {
+    const s3 = this.storeOperation("s3");
+    return {
+      onOperation: this.storeOperation("kv"),
+      // That something is not there, or was written by somebody else, is an answer.
+      onRequest: ({ operation, ms, status }) =>
+        s3({ operation, ms, ok: status !== undefined && status < 500 }),
     };
   }
 

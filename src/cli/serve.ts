@@ -26,7 +26,7 @@ export async function serve(args: readonly string[]): Promise<void> {
   const { log, watch, limits, metrics } = operator;
   const secretKeys = await readSigningKeys(options);
   await using pool = openHashWorkers(options.hashWorkers);
-  await using store = await untilThere(() => openStore(options, log, pool), log);
+  await using store = await untilThere(() => openStore(options, log, pool, operator.storeHooks), log);
   const access = await openAccess(options.access, store.names, log);
   operator.readStore(store.packs, pool);
   const underWay = new UnderWay();

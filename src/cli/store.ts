@@ -7,6 +7,7 @@ import { nearFar } from "../combinators/near_far.ts";
 import type { BlobHashes } from "../hash/blob_hashes.ts";
 import { type Services, servicesOver } from "../store/services.ts";
 import { openHome } from "./home.ts";
+import type { StoreHooks } from "./open_home.ts";
 import { isRemote, type ServeOptions } from "./serve_options.ts";
 
 /** A store that is open. Disposing it writes what waits and lets go of everything. */
@@ -22,15 +23,16 @@ type OpenOptions = Pick<ServeOptions, "store" | "near" | "packs" | "kvTimeoutMs"
 
 /**
  * Opens a store. `log` is told what takes long, and what went wrong and was made up for. `hashes` says who hashes blobs of a store on
- * this machine; default this thread. Throws as `openHome`.
+ * this machine; default this thread. `hooks` hear of what is asked of Deno KV and S3. Throws as `openHome`.
  */
 export async function openStore(
   { store, near, packs, kvTimeoutMs }: OpenOptions,
   log: (line: string) => void,
   hashes?: BlobHashes,
+  hooks: StoreHooks = {},
 ): Promise<OpenStore> {
   if (!isRemote(store)) {
-    const home = await openHome(store, log, { packs, kvTimeoutMs });
+    const home = await openHome(store, log, { packs, kvTimeoutMs, ...hooks });
     return {
       ...servicesOver(home, hashes),
       alone: home.alone,
@@ -41,7 +43,7 @@ export async function openStore(
   await using resources = new AsyncDisposableStack();
   const { openRemote } = await import("./remote_store.ts"); // most servers need none of it
   const far = resources.use(openRemote(store));
-  const home = resources.use(await openHome(near!, log));
+  const home = resources.use(await openHome(near!, log, hooks));
   const kept = resources.move();
   return {
     ...nearFar({ near: home, far, log }),

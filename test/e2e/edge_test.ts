@@ -61,6 +61,19 @@ nixTest(
       });
     }
 
+    await t.step("a call over a WebSocket", async () => {
+      assert.match(await healthOverWebSocket(edge.url), /grpc-status: 0\r\n/);
+    });
+
+    await t.step("figures of what it asked its KV", async () => {
+      const answer = await fetch(`${edge.url}/metrics`, { headers: { authorization: `Bearer ${WRITER}` } });
+      const figures = await answer.text();
+      assert.match(
+        figures,
+        /store_operation_duration_seconds_count\{part="kv",operation="commit",outcome="ok"\} [1-9]/,
+      );
+    });
+
     await t.step("it wanted no more permission than it has", () => {
       assert.doesNotMatch(edge.log, /NotCapable|PermissionDenied|prompt/i);
     });
@@ -81,6 +94,23 @@ nixTest(
   denokv,
   chromiumInstalled,
 );
+
+/** All that an endpoint answers to a call of gRPC over WebSocket: headers, a message, trailers. */
+async function healthOverWebSocket(url: string): Promise<string> {
+  const socket = new WebSocket(`${url.replace("http", "ws")}/grpc.health.v1.Health/Check`, "grpc-websockets");
+  socket.binaryType = "arraybuffer";
+  let text = "";
+  const closed = Promise.withResolvers<void>();
+  socket.onmessage = ({ data }) => text += new TextDecoder("latin1").decode(data);
+  socket.onclose = () => closed.resolve();
+  socket.onopen = () => {
+    socket.send(new TextEncoder().encode("content-type: application/grpc-web+proto\r\n"));
+    socket.send(new Uint8Array(6)); // a frame of an empty message
+    socket.send(new Uint8Array([1])); // that was all
+  };
+  await closed.promise;
+  return text;
+}
 
 /** A whole number from 1 to `most`. */
 function random(most: number): number {
@@ -179,8 +209,9 @@ testNeeding(denokv)({
         await pause(100);
         [status] = await ask(edge);
       }
-      assert.match(edge.log, /nobody may write: set FIRN_TOKEN_KEY/);
       assert.equal((await put(`${edge.url}/nix-cache-info`, "StoreDir: /nix/store\n")).status, 403);
+      for (let i = 0; i < 500 && !/nobody may write/.test(edge.log); i++) await pause(20);
+      assert.match(edge.log, /Cannot reach the store kv\+http.*\n.*nobody may write: set FIRN_TOKEN_KEY/);
     } finally {
       await Deno.remove(folder, { recursive: true });
     }
