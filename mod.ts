@@ -135,17 +135,30 @@ export { NEARBY_ACCESS } from "./src/server/access/nearby_access.ts";
 /** Where the endpoint is, for a platform that has a main module of its own; in browsers it is nowhere. */
 const ENDPOINT = "./src/cli/edge.ts";
 
+type Fetch = (request: Request, address?: string) => Response | Promise<Response>;
+let endpoint: Fetch | undefined;
+
+async function loadEndpoint(): Promise<Fetch> {
+  // By name here, or it is not loaded with the rest; bundlers for browsers know that nothing is the main module there, and leave it out.
+  const { fetch } = import.meta.main ? await import("./src/cli/edge.ts") : await import(ENDPOINT);
+  return endpoint = fetch;
+}
+
+/** What a platform calls. */
+interface ServedModule {
+  fetch(request: Request, info?: { remoteAddr?: object }): Response | Promise<Response>;
+}
+
 /**
  * What `deno serve mod.ts` and Deno Deploy run: the store that the environment names. A program that was told what to do has none, or
  * the runtime would ask whether that was meant.
  */
 export default (import.meta.main && Deno.args.length > 0 ? {} : {
-  async fetch(request: Request, info?: { remoteAddr?: object }): Promise<Response> {
-    // By name here, or it is not loaded with the rest; bundlers for browsers know that nothing is the main module there, and leave it out.
-    const { fetch } = import.meta.main ? await import("./src/cli/edge.ts") : await import(ENDPOINT);
-    return await fetch(request, (info?.remoteAddr as { hostname?: string } | undefined)?.hostname);
+  fetch(request, info) {
+    const { hostname } = (info?.remoteAddr ?? {}) as { hostname?: string };
+    return endpoint ? endpoint(request, hostname) : loadEndpoint().then((fetch) => fetch(request, hostname));
   },
-}) as { fetch(request: Request, info?: { remoteAddr?: object }): Promise<Response> };
+} satisfies ServedModule) as ServedModule;
 
 if (import.meta.main) {
   const main = async () => {

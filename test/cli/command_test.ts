@@ -19,8 +19,9 @@ commandTest(
     assert.equal(bare.code, 2);
     assert.match(bare.stdout + bare.stderr, /^\s+serve /m);
 
-    const { code, stdout } = await firn(["serve", "--help"]);
+    const { code, stdout, stderr } = await firn(["serve", "--help"]);
     assert.equal(code, 0);
+    assert.equal(stderr, "", "the runtime does not take it for a module to be served");
     const options = [
       "listen",
       "content-listen",
