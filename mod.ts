@@ -147,7 +147,10 @@ async function loadEndpoint(): Promise<Fetch> {
 /** What a platform calls. */
 interface ServedModule {
   fetch(request: Request, info?: { remoteAddr?: object }): Response | Promise<Response>;
+  onListen?(address: object): void;
 }
+
+let isServed = false;
 
 /**
  * What `deno serve mod.ts` and Deno Deploy run: the store that the environment names. A program that was told what to do has none, or
@@ -158,13 +161,20 @@ export default (import.meta.main && Deno.args.length > 0 ? {} : {
     const { hostname } = (info?.remoteAddr ?? {}) as { hostname?: string };
     return endpoint ? endpoint(request, hostname) : loadEndpoint().then((fetch) => fetch(request, hostname));
   },
+  onListen(address) {
+    isServed = true;
+    const { hostname, port } = address as { hostname?: string; port?: number };
+    const host = hostname?.includes(":") ? `[${hostname}]` : hostname;
+    console.log(`firn serves on ${host === undefined ? JSON.stringify(address) : `http://${host}:${port}`}`);
+  },
 } satisfies ServedModule) as ServedModule;
 
 if (import.meta.main) {
   const main = async () => {
+    if (isServed) return;
     const { main } = await import("./src/cli/main.ts");
     Deno.exitCode = await main(Deno.args);
   };
   if (Deno.args.length > 0) await main();
-  else addEventListener("beforeunload", main, { once: true }); // only where nothing listens there is an end
+  else addEventListener("beforeunload", main, { once: true }); // a module is served, or else there is nothing to do
 }

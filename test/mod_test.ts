@@ -41,7 +41,7 @@ Deno.test("mod: errors are exported, and told apart by their class", async () =>
 });
 
 Deno.test("mod: what deno serve runs is there, and nothing of it was loaded", () => {
-  assert.deepEqual(Object.keys(firn.default), ["fetch"]);
+  assert.deepEqual(Object.keys(firn.default), ["fetch", "onListen"]);
   assert.equal(firn.default.fetch.length, 2);
 });
 

@@ -201,6 +201,10 @@ testNeeding(denokv)({
 
       await using kv = await DenokvServer.start(`${folder}/kv`);
       await kv.kill();
+      await using idle = await FirnServer.startEdge(kv.store);
+      assert.equal(await idle.stop(), 0);
+      assert.match(idle.log, /^firn serves on \S+\n$/, "that is all it said");
+
       await using edge = await FirnServer.startEdge(kv.store);
       assert.deepEqual(await ask(edge), [503, "This endpoint cannot open its store now: ask again later\n"]);
       await kv.restart();

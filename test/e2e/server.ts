@@ -76,7 +76,7 @@ export class FirnServer implements AsyncDisposable {
 
   async #address(): Promise<string> {
     for (;;) {
-      const found = /^(?:firn serves on|deno serve: Listening on) (http:\/\/[^\s/]+)\/?$/m.exec(this.#log);
+      const found = /^firn serves on (http:\/\/[^\s/]+)$/m.exec(this.#log);
       if (found) return found[1];
       await pause(10);
     }
