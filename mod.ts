@@ -105,6 +105,7 @@ export { openPacked, type PackedParts, type PackedStore, type PackedUse } from "
 export {
   indexOver,
   type MovedEntry,
+  type PackBytes,
   type PackEntry,
   type PackIndex,
   type PackLocation,
@@ -115,10 +116,65 @@ export type * from "./src/combinators/pack_journal.ts";
 export { nearFar, type NearFarOptions } from "./src/combinators/near_far.ts";
 export { openGrpc, type RemoteOptions, type RemoteServices } from "./src/adapters/grpc/open_grpc.ts";
 export { type IdbHome, type IdbOptions, openIdb } from "./src/adapters/idb/open_idb.ts";
+export {
+  openS3,
+  S3_PACKING,
+  type S3Credentials,
+  type S3Operation,
+  type S3Options,
+  type S3RequestReport,
+  type S3Store,
+} from "./src/adapters/s3/open_s3.ts";
+export type { S3Place } from "./src/adapters/s3/bucket_url.ts";
 export { openMemory } from "./src/adapters/memory/memory_store.ts";
-export { createApp, createServer, type ServerOptions } from "./src/server/app.ts";
+export { createApp, createServer, type Server, type ServerOptions } from "./src/server/app.ts";
+export type * from "./src/server/door.ts";
+export type { Peer } from "./src/server/peer.ts";
+export { NEARBY_ACCESS } from "./src/server/access/nearby_access.ts";
+
+/** Where the endpoint is, for a platform that has a main module of its own; in browsers it is nowhere. */
+const ENDPOINT = "./src/cli/edge.ts";
+
+type Fetch = (request: Request, address?: string) => Response | Promise<Response>;
+let endpoint: Fetch | undefined;
+
+async function loadEndpoint(): Promise<Fetch> {
+  // By name here, or it is not loaded with the rest; bundlers for browsers know that nothing is the main module there, and leave it out.
+  const { fetch } = import.meta.main ? await import("./src/cli/edge.ts") : await import(ENDPOINT);
+  return endpoint = fetch;
+}
+
+/** What a platform calls. */
+interface ServedModule {
+  fetch(request: Request, info?: { remoteAddr?: object }): Response | Promise<Response>;
+  onListen?(address: object): void;
+}
+
+let isServed = false;
+
+/**
+ * What `deno serve mod.ts` and Deno Deploy run: the store that the environment names. A program that was told what to do has none, or
+ * the runtime would ask whether that was meant.
+ */
+export default (import.meta.main && Deno.args.length > 0 ? {} : {
+  fetch(request, info) {
+    const { hostname } = (info?.remoteAddr ?? {}) as { hostname?: string };
+    return endpoint ? endpoint(request, hostname) : loadEndpoint().then((fetch) => fetch(request, hostname));
+  },
+  onListen(address) {
+    isServed = true;
+    const { hostname, port } = address as { hostname?: string; port?: number };
+    const host = hostname?.includes(":") ? `[${hostname}]` : hostname;
+    console.log(`firn serves on ${host === undefined ? JSON.stringify(address) : `http://${host}:${port}`}`);
+  },
+} satisfies ServedModule) as ServedModule;
 
 if (import.meta.main) {
-  const { main } = await import("./src/cli/main.ts");
-  Deno.exitCode = await main(Deno.args);
+  const main = async () => {
+    if (isServed) return;
+    const { main } = await import("./src/cli/main.ts");
+    Deno.exitCode = await main(Deno.args);
+  };
+  if (Deno.args.length > 0) await main();
+  else addEventListener("beforeunload", main, { once: true }); // a module is served, or else there is nothing to do
 }

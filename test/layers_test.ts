@@ -41,7 +41,7 @@ async function readSources(folder: string): Promise<void> {
   for await (const { name, isDirectory } of Deno.readDir(new URL(folder, ROOT))) {
     const path = folder + name;
     if (isDirectory) await readSources(path + "/");
-    else if (/\.tsx?$/.test(name) && !path.startsWith(ASSEMBLY)) await add(path);
+    else if (/\.(tsx?|js)$/.test(name) && !path.startsWith(ASSEMBLY)) await add(path);
   }
 }
 
@@ -143,7 +143,8 @@ layerTest("nothing imports the barrel", () => {
 });
 
 /** Who speaks protobuf. */
-const SPEAKERS = /^src\/(gen\/|castore\/messages\.ts$|store\/messages\.ts$|server\/grpc|adapters\/grpc\/)/;
+const SPEAKERS =
+  /^src\/(gen\/|castore\/messages\.ts$|store\/(?:messages|revocation_message)\.ts$|server\/grpc|adapters\/grpc\/)/;
 
 layerTest("generated code is seen only by those who speak its messages", () => {
   return [...own()].filter(({ from, to }) => to.startsWith("src/gen/") && !SPEAKERS.test(from)).map((
@@ -158,12 +159,14 @@ const ROOMS: [RegExp, RegExp][] = [
   [/^@bufbuild\/protobuf/, SPEAKERS],
   [/^@connectrpc\//, /^src\/(server\/grpc|adapters\/grpc\/)/],
   [/^hono(\/|$)/, /^src\/server\//],
+  [/^jose$/, /^src\/server\/access\//],
   [/^comlink$/, /^web\//],
   [
     /^(preact|@preact\/signals|lowlight|highlight\.js|d3-hierarchy|@types\/d3-hierarchy)(\/|$)/,
     /^web\/page\//,
   ],
   [/^idb$/, /^src\/adapters\/idb\//],
+  [/^aws4fetch$/, /^src\/adapters\/s3\//],
   [/^(node-liblzma|fzstd|pako|brotli|xz|zstd|seek-bzip|@bokuweb|lzma)/, /^src\/adapters\/codecs\//],
 ];
 
@@ -189,7 +192,7 @@ const PLATFORM =
   /\b(Deno\.|process\.|Buffer\b|window\.|document\.|navigator\.|indexedDB\b|localStorage\b|require\()/;
 
 layerTest("what is for browsers imports and names nothing of Deno or Node", () => {
-  const browsers = sources.filter(({ path }) => path.startsWith("src/adapters/idb/"));
+  const browsers = sources.filter(({ path }) => /^src\/adapters\/(idb|s3)\//.test(path));
   assert.ok(browsers.length > 0);
   return browsers.filter(({ text, imports }) => {
     return imports.some((to) => to.startsWith("node:")) ||
@@ -266,6 +269,6 @@ layerTest("files are named in snake_case, and after what they hold", () => {
   const vague = /(^|_)(utils?|helpers?|common|types|misc|manager)\.tsx?$/;
   return sources.map(({ path }) => path).filter((path) => {
     const name = path.slice(path.lastIndexOf("/") + 1);
-    return !/^_?[a-z0-9]+(_[a-z0-9]+)*\.tsx?$/.test(name) || vague.test(name);
+    return !/^_?[a-z0-9]+(_[a-z0-9]+)*\.(tsx?|js)$/.test(name) || vague.test(name);
   });
 });

@@ -40,6 +40,11 @@ Deno.test("mod: errors are exported, and told apart by their class", async () =>
   assert.ok(new firn.DamageError("blob", "x") instanceof Error);
 });
 
+Deno.test("mod: what deno serve runs is there, and nothing of it was loaded", () => {
+  assert.deepEqual(Object.keys(firn.default), ["fetch", "onListen"]);
+  assert.equal(firn.default.fetch.length, 2);
+});
+
 Deno.test("mod: every name has its own meaning", () => {
   const names = Object.keys(firn);
   for (

@@ -1,9 +1,20 @@
 /**
  * The addresses a server answers at, and how it stops: nobody who is being answered is cut off.
  */
-import { type Listening as Listener, listenTcp, listenTls, listenUnix } from "../adapters/http2/listen.ts";
-import { type Http2Handler, Http2Server } from "../adapters/http2/server.ts";
+import {
+  type Accept,
+  type Listening as Listener,
+  listenTcp,
+  listenTls,
+  listenUnix,
+} from "../adapters/http2/listen.ts";
+import type { Duplex } from "../adapters/http2/duplex.ts";
+import { Http2Server } from "../adapters/http2/server.ts";
+import type { Peer, Rpc, Server } from "../server/app.ts";
 import type { UpgradeWebSocket } from "../server/context.ts";
+import { isHealthPath } from "../server/readiness.ts";
+import { isLoopback, UNIX } from "../server/peer.ts";
+import type { Operator } from "./operator.ts";
 import type { ServeOptions, TcpAddress } from "./serve_options.ts";
 import { UsageError } from "./usage.ts";
 
@@ -66,18 +77,21 @@ export class UnderWay {
 /** Serves HTTP. Throws {@link UsageError} for an address that cannot be had. */
 export function listenHttp(
   { hostname, port }: TcpAddress,
-  fetch: (request: Request) => Response | Promise<Response>,
+  fetch: Server["fetch"],
   underWay: UnderWay,
 ): Listening {
   // The platform's own shutdown() cuts the bodies of uploads, so it is called when no handler is at work any more.
-  const handle = (request: Request): Response | Promise<Response> => {
-    if (underWay.stopping) {
+  const handle = (
+    request: Request,
+    info: Deno.ServeHandlerInfo<Deno.NetAddr>,
+  ): Response | Promise<Response> => {
+    if (underWay.stopping && !isHealthPath(request.url)) {
       return new Response("The server is stopping; ask again later\n", {
         status: 503,
         headers: { "content-type": "text/plain; charset=utf-8", "retry-after": "5", connection: "close" },
       });
     }
-    const response = fetch(request);
+    const response = fetch(request, new HttpPeer(info, onLoopback));
     return response instanceof Response ? response : finish(response);
   };
   const finish = async (response: Promise<Response>) => {
@@ -94,6 +108,7 @@ export function listenHttp(
   } catch (cause) {
     throw new UsageError(`Cannot listen on ${hostname}:${port}: ${(cause as Error).message}`);
   }
+  const onLoopback = isLoopback(server.addr.hostname);
   underWay.idle.then(() => server.shutdown());
   const host = server.addr.hostname.includes(":") ? `[${server.addr.hostname}]` : server.addr.hostname;
   return {
@@ -103,20 +118,52 @@ export function listenHttp(
   };
 }
 
+/** Who sent a request, asked of the platform when somebody wants to know. */
+class HttpPeer implements Peer {
+  #info: Deno.ServeHandlerInfo<Deno.NetAddr>;
+  #onLoopback: boolean;
+  #address: string | undefined;
+
+  constructor(info: Deno.ServeHandlerInfo<Deno.NetAddr>, onLoopback: boolean) {
+    this.#info = info;
+    this.#onLoopback = onLoopback;
+  }
+
+  get address(): string {
+    return this.#address ??= this.#info.remoteAddr.hostname;
+  }
+
+  get local(): boolean {
+    return this.#onLoopback && isLoopback(this.address);
+  }
+}
+
 /** Serves native gRPC. Throws {@link UsageError} for an address that cannot be had, or TLS files that cannot be used. */
 export async function listenGrpc(
-  where: NonNullable<ServeOptions["grpcListen"]>,
-  tls: ServeOptions["grpcTls"],
-  handler: Http2Handler,
-  log: (line: string) => void,
+  { grpcListen, grpcTls: tls, watching: { stallMs } }: Pick<
+    ServeOptions,
+    "grpcListen" | "grpcTls" | "watching"
+  >,
+  rpc: Rpc,
+  { log, connections }: Pick<Operator, "log" | "connections">,
 ): Promise<Listening> {
-  const server = new Http2Server(handler, { log });
+  const where = grpcListen!;
+  const server = new Http2Server((request) => rpc(request, peerAt(request.address)), { log, stallMs });
+  const accept = async (duplex: Duplex) => {
+    const leave = connections.enter(duplex.address);
+    if (!leave) return duplex.close();
+    await server.handleConnection(duplex).finally(leave);
+  };
   let listener: Listener;
   try {
-    listener = await openListener(where, tls, server, log);
+    listener = await openListener(where, tls, accept, log);
   } catch (error) {
     throw error instanceof UsageError ? error : new UsageError(`${(error as Error).message} (--grpc-listen)`);
   }
+  const onLoopback = isLoopback("path" in where ? UNIX : hostOf(listener.address));
+  const peerAt = (address: string | undefined): Peer => {
+    return { address, local: onLoopback && address !== undefined && isLoopback(address) };
+  };
   const finished = Promise.withResolvers<void>();
   const scheme = "path" in where ? "grpc+unix:" : tls ? "grpc+https://" : "grpc+http://";
   return {
@@ -128,13 +175,17 @@ export async function listenGrpc(
   };
 }
 
+/** The host of `127.0.0.1:4000` or `[::1]:4000`. */
+function hostOf(address: string): string {
+  return address.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1");
+}
+
 async function openListener(
   where: NonNullable<ServeOptions["grpcListen"]>,
   tls: ServeOptions["grpcTls"],
-  server: Http2Server,
+  accept: Accept,
   log: (line: string) => void,
 ): Promise<Listener> {
-  const accept = server.handleConnection.bind(server);
   if ("path" in where) {
     if (tls) throw new UsageError(`Cannot serve gRPC over TLS on unix:${where.path}: want HOST:PORT`);
     return await listenUnix({ ...where, log }, accept);

@@ -4,8 +4,10 @@ import {
   DamageError,
   FormatError,
   MissingError,
+  RemoteError,
   StoreBusyError,
   StoreFullError,
+  StoreVersionError,
 } from "../errors.ts";
 import { UsageError } from "./usage.ts";
 
@@ -18,6 +20,7 @@ usage: firn COMMAND [options]
   pin       keep a path, and all it refers to, under a name
   unpin     remove such a name
   pins      list them
+  token     keys and tokens: who may read and write; take tokens back
   stats     tell what a store holds, what sharing saves, and what deleting would free
 
   firn COMMAND --help tells more. Without installing anything, firn is: deno run -A mod.ts
@@ -25,7 +28,8 @@ usage: firn COMMAND [options]
 
 /** What is told in a line. Anything else is a fault of firn, and told with where it happened. */
 const EXPECTED = [
-  ...[UsageError, ConflictError, DamageError, FormatError, MissingError, StoreBusyError, StoreFullError],
+  ...[UsageError, ConflictError, DamageError, FormatError, MissingError, RemoteError],
+  ...[StoreBusyError, StoreFullError, StoreVersionError],
 ];
 
 /** Runs a command and returns the exit code: 0, 1 for a failure, 2 for a command line that cannot be carried out. */
@@ -44,6 +48,8 @@ export async function main(args: readonly string[]): Promise<number> {
         return await (await import("./pins.ts"))[command](rest);
       case "stats":
         return await (await import("./stats.ts")).stats(rest);
+      case "token":
+        return await (await import("./token.ts")).token(rest);
       case undefined:
       case "help":
       case "--help":

@@ -1,36 +1,47 @@
 /** The built page of a store in a tab, read from beside the program. */
 import { promisify } from "node:util";
-import { brotliCompress, constants, gzip } from "node:zlib";
 import type { Bytes } from "../bytes/bytes.ts";
-import type { PageFiles } from "../server/page.ts";
+import type { PageEncoding, PageFiles } from "../server/page.ts";
 
 const DIST = new URL("../../web/dist/", import.meta.url);
-const QUALITY = { params: { [constants.BROTLI_PARAM_QUALITY]: 9 } };
 
-/** The page, or `undefined` where this copy of firn has none. */
-export async function readPage(): Promise<PageFiles | undefined> {
-  const files = new Map<string, Bytes>();
+/**
+ * The page, or `undefined` where this copy of firn has none, or may not read it. Its files are read `now`, so that a copy that changes
+ * on the disk cannot give half a page, or when they are `asked` for.
+ */
+export async function readPage(when: "now" | "asked" = "now"): Promise<PageFiles | undefined> {
+  // Without this a terminal would be asked whether it may be read.
+  const { state } = await Deno.permissions.query({ name: "read", path: DIST });
+  if (state !== "granted") return undefined;
+  const files = new Map<string, Bytes | (() => Promise<Bytes>)>();
   try {
-    await readInto(files, "");
+    await addFiles(files, "", when);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   }
-  return {
-    files,
-    async compress(encoding, bytes) {
-      const packed = encoding === "br"
-        ? await promisify(brotliCompress)(bytes, QUALITY)
-        : await promisify(gzip)(bytes);
-      return new Uint8Array(packed);
-    },
-  };
+  return { files, compress };
 }
 
-async function readInto(files: Map<string, Bytes>, folder: string): Promise<void> {
+async function compress(encoding: PageEncoding, bytes: Bytes): Promise<Bytes> {
+  const { brotliCompress, constants, gzip } = await import("node:zlib");
+  if (encoding === "gzip") return new Uint8Array(await promisify(gzip)(bytes));
+  const quality = { params: { [constants.BROTLI_PARAM_QUALITY]: 9 } };
+  return new Uint8Array(await promisify(brotliCompress)(bytes, quality));
+}
+
+async function addFiles(
+  files: Map<string, Bytes | (() => Promise<Bytes>)>,
+  folder: string,
+  when: "now" | "asked",
+): Promise<void> {
   for await (const { name, isDirectory } of Deno.readDir(new URL(folder || ".", DIST))) {
     const path = folder + name;
-    if (isDirectory) await readInto(files, `${path}/`);
-    else files.set(path, await Deno.readFile(new URL(path, DIST)));
+    if (isDirectory) {
+      await addFiles(files, `${path}/`, when);
+      continue;
+    }
+    const read = () => Deno.readFile(new URL(path, DIST));
+    files.set(path, when === "now" ? await read() : read);
   }
 }

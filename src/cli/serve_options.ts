@@ -1,5 +1,9 @@
 /** The options of `firn serve`: what they are called, what they may be, and what they are when nothing is said. */
 import { parseArgs } from "node:util";
+import { ACCESS_FLAGS, ACCESS_HELP, type AccessOptions, parseAccess } from "./access_options.ts";
+import { parseKvTimeout, parsePacks } from "./kv_options.ts";
+import { type SigningKeyOptions, splitSigningKeys } from "./signing_keys.ts";
+import { readWatchOptions, WATCH_FLAGS, WATCH_HELP, type WatchOptions } from "./watch_options.ts";
 import { UsageError } from "./usage.ts";
 
 export const SERVE_HELP = `firn serve: serve a Nix store over HTTP and gRPC
@@ -18,13 +22,21 @@ usage: firn serve [options]
   --grpc-tls-cert FILE      a certificate chain (PEM): native gRPC over TLS                 FIRN_GRPC_TLS_CERT
   --grpc-tls-key FILE       its private key (PEM)                                           FIRN_GRPC_TLS_KEY
   --max-message BYTES       the longest gRPC message taken                [4194304]         FIRN_MAX_MESSAGE
-  --store ADDRESS           where the store lives: a folder, memory:, or
+  --store ADDRESS           where the store lives: a folder, memory:,
+                            Deno KV: kv:, kv:PATH, kv+http://HOST:PORT,
+                            kv+https://HOST (DENO_KV_ACCESS_TOKEN), or
                             another server: grpc+http://HOST:PORT,
                             grpc+https://HOST:PORT, grpc+unix:/PATH       [./firn-store]    FIRN_STORE
+  --packs ADDRESS           where packs are, with a store in Deno KV: a folder,
+                            or s3://BUCKET/PREFIX?endpoint=URL&region=NAME;
+                            with the rest unless given                                      FIRN_PACKS
+  --kv-timeout SECONDS      how long a server of Deno KV may take to answer
+                            before a client is told to come again         [30]              FIRN_KV_TIMEOUT
   --near ADDRESS            with another server as the store: a folder or
                             memory: that keeps here what is read there    [./firn-near]     FIRN_NEAR
   --secret-key FILE         sign what is served with this Nix secret key;
                             may be given several times                                      FIRN_SECRET_KEY (FILE:FILE…)
+                            the keys themselves, not in files                               FIRN_SIGNING_KEYS (KEY KEY…)
   --priority N              in nix-cache-info; lower is asked first       [40]              FIRN_PRIORITY
   --no-mass-query           do not offer mass queries in nix-cache-info                     FIRN_NO_MASS_QUERY=1
   --references warn|strict  what to do with a path whose contents mention
@@ -32,7 +44,8 @@ usage: firn serve [options]
   --allow-origin ORIGIN     let pages of this origin write, * for all; the
                             server's own may, and all may read;
                             may be given several times                                      FIRN_ALLOW_ORIGIN (A B…)
-  --directory-sizes documented|snix
+${ACCESS_HELP}
+${WATCH_HELP}  --directory-sizes documented|snix
                             how Directories written here count their
                             entries; snix: as running snix stores do      [documented]      FIRN_DIRECTORY_SIZES
   --hash-workers N          threads that hash beside the main one; 0 for
@@ -58,7 +71,9 @@ export interface TcpAddress {
   readonly port: number;
 }
 
-export interface ServeOptions {
+export interface ServeOptions extends SigningKeyOptions {
+  readonly access: AccessOptions;
+  readonly watching: WatchOptions;
   readonly listen: TcpAddress;
   /** `undefined`: contents of store paths are served without scripts only. */
   readonly contentListen: TcpAddress | undefined;
@@ -70,9 +85,11 @@ export interface ServeOptions {
   readonly grpcTls: { readonly cert: string; readonly key: string } | undefined;
   readonly maxMessageBytes: number;
   readonly store: string;
+  /** Only with a store in Deno KV. */
+  readonly packs: string | undefined;
+  readonly kvTimeoutMs: number;
   /** Only with a store that is another server. */
   readonly near: string | undefined;
-  readonly secretKeys: readonly string[];
   readonly priority: number;
   readonly wantMassQuery: boolean;
   readonly strictReferences: boolean;
@@ -99,12 +116,16 @@ export function readOptions(
         "grpc-tls-key": { type: "string" },
         "max-message": { type: "string" },
         store: { type: "string" },
+        packs: { type: "string" },
+        "kv-timeout": { type: "string" },
         near: { type: "string" },
         "secret-key": { type: "string", multiple: true },
         priority: { type: "string" },
         "no-mass-query": { type: "boolean" },
         references: { type: "string" },
         "allow-origin": { type: "string", multiple: true },
+        ...ACCESS_FLAGS,
+        ...WATCH_FLAGS,
         "directory-sizes": { type: "string" },
         "hash-workers": { type: "string" },
         help: { type: "boolean", short: "h" },
@@ -128,9 +149,12 @@ export function readOptions(
     ),
     maxMessageBytes: parseMaxMessage(values["max-message"] ?? env("FIRN_MAX_MESSAGE") ?? "4194304"),
     store,
+    packs: parsePacks(values.packs ?? env("FIRN_PACKS"), store),
+    kvTimeoutMs: parseKvTimeout(values["kv-timeout"] ?? env("FIRN_KV_TIMEOUT") ?? "30"),
     near: parseNear(values.near ?? env("FIRN_NEAR"), store),
     secretKeys: values["secret-key"] ?? env("FIRN_SECRET_KEY")?.split(":").filter((path) => path !== "") ??
       [],
+    signingKeys: splitSigningKeys(env("FIRN_SIGNING_KEYS")),
     priority: parsePriority(values.priority ?? env("FIRN_PRIORITY") ?? "40"),
     wantMassQuery: !(values["no-mass-query"] ?? parseYes("FIRN_NO_MASS_QUERY", env("FIRN_NO_MASS_QUERY"))),
     strictReferences: oneOf(
@@ -143,6 +167,8 @@ export function readOptions(
       .map(
         parseAllowed,
       ),
+    access: parseAccess(values, env),
+    watching: readWatchOptions(values as Record<string, string | boolean>, env),
     sizes: oneOf(
       "--directory-sizes",
       values["directory-sizes"] ?? env("FIRN_DIRECTORY_SIZES") ?? "documented",
@@ -152,7 +178,7 @@ export function readOptions(
   };
 }
 
-function parseTcp(text: string, alternatives = ""): TcpAddress {
+export function parseTcp(text: string, alternatives = ""): TcpAddress {
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:\s]+)):(\d{1,5})$/.exec(text);
   if (!match || Number(match[3]) > 65535) {
     throw new UsageError(

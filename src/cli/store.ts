@@ -2,36 +2,54 @@
  * Opening what `serve` serves, by its address: a home on this machine (home.ts), or another server (remote_store.ts) with a home
  * in front of it that keeps here what was read there.
  */
+import type { PackedStore } from "../combinators/packed.ts";
 import { nearFar } from "../combinators/near_far.ts";
 import type { BlobHashes } from "../hash/blob_hashes.ts";
 import { type Services, servicesOver } from "../store/services.ts";
 import { openHome } from "./home.ts";
+import type { StoreHooks } from "./open_home.ts";
 import { isRemote, type ServeOptions } from "./serve_options.ts";
 
 /** A store that is open. Disposing it writes what waits and lets go of everything. */
-export interface OpenStore extends Services, AsyncDisposable {}
+export interface OpenStore extends Services, AsyncDisposable {
+  /** Whether no other process can have it open. */
+  readonly alone: boolean;
+  /** The packs of a store on this machine, or of what is kept here of another's. */
+  readonly packs?: PackedStore;
+}
+
+/** Which store, and how it is opened. */
+type OpenOptions = Pick<ServeOptions, "store" | "near" | "packs" | "kvTimeoutMs">;
 
 /**
  * Opens a store. `log` is told what takes long, and what went wrong and was made up for. `hashes` says who hashes blobs of a store on
- * this machine; default this thread. Throws as `openHome`.
+ * this machine; default this thread. `hooks` hear of what is asked of Deno KV and S3. Throws as `openHome`.
  */
 export async function openStore(
-  { store, near }: Pick<ServeOptions, "store" | "near">,
+  { store, near, packs, kvTimeoutMs }: OpenOptions,
   log: (line: string) => void,
   hashes?: BlobHashes,
+  hooks: StoreHooks = {},
 ): Promise<OpenStore> {
   if (!isRemote(store)) {
-    const home = await openHome(store, log);
-    return { ...servicesOver(home, hashes), [Symbol.asyncDispose]: () => home[Symbol.asyncDispose]() };
+    const home = await openHome(store, log, { packs, kvTimeoutMs, ...hooks });
+    return {
+      ...servicesOver(home, hashes),
+      alone: home.alone,
+      packs: home.packs,
+      [Symbol.asyncDispose]: () => home[Symbol.asyncDispose](),
+    };
   }
   await using resources = new AsyncDisposableStack();
   const { openRemote } = await import("./remote_store.ts"); // most servers need none of it
   const far = resources.use(openRemote(store));
-  const home = resources.use(await openHome(near!, log));
+  const home = resources.use(await openHome(near!, log, hooks));
   const kept = resources.move();
   return {
     ...nearFar({ near: home, far, log }),
     names: home.names,
+    alone: false, // others may write to the other server
+    packs: home.packs,
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
 }

@@ -13,7 +13,7 @@ import type { ByteStore } from "../castore/byte_store.ts";
 import { DamageError } from "../errors.ts";
 import type { Forgotten } from "./forgotten.ts";
 import { PackWriter, readPackTable } from "./pack_format.ts";
-import type { MovedEntry, PackEntry, PackIndex, PackUse } from "./pack_index.ts";
+import type { MovedEntry, PackBytes, PackEntry, PackIndex, PackUse } from "./pack_index.ts";
 
 export interface CompactOptions {
   /** Packs are rewritten when this share of their bytes is dead; default 0.5. */
@@ -39,7 +39,7 @@ export interface Compacted {
 
 /** What compaction needs of the packed store. */
 export interface PackHouse {
-  readonly bytes: ByteStore;
+  readonly bytes: PackBytes;
   readonly names: ByteStore;
   readonly index: PackIndex;
   readonly forgotten: Forgotten;

@@ -16,16 +16,22 @@ const ALL = "*";
 
 /** The notes of a packed store. */
 export class Forgotten {
-  #names: ByteStore;
+  /** `undefined`: nothing is noted. */
+  #names: ByteStore | undefined;
   /** Those that count. */
   #number: number;
   /** Those that are being written, if any. */
   #next: number | undefined;
   #packs = new Set<string>();
 
-  private constructor(names: ByteStore, number: number) {
+  private constructor(names: ByteStore | undefined, number: number) {
     this.#names = names;
     this.#number = number;
+  }
+
+  /** Notes nothing: for an index that is never made anew. */
+  static nothing(): Forgotten {
+    return new Forgotten(undefined, 0);
   }
 
   static async open(names: ByteStore): Promise<Forgotten> {
@@ -43,7 +49,7 @@ export class Forgotten {
 
   /** What is noted of a pack. */
   async of(pack: string): Promise<ReadonlySet<string> | "all" | undefined> {
-    const value = this.#packs.has(pack) && await this.#names.get(this.#key(this.#number, pack));
+    const value = this.#packs.has(pack) && await this.#names?.get(this.#key(this.#number, pack));
     if (!value) return undefined;
     const text = toText(value);
     return text === ALL ? "all" : new Set(text.split("\n"));
@@ -57,6 +63,7 @@ export class Forgotten {
 
   /** Notes what the index has forgotten of a pack. `all`: no value is found in it. */
   async note(index: PackIndex, pack: string, all: boolean): Promise<void> {
+    if (!this.#names) return;
     const text = all ? ALL : [...await index.deletedFrom(pack)].sort().join("\n");
     if (text === "") return;
     await this.#names.put(this.#key(this.#next!, pack), fromText(text));
@@ -65,6 +72,7 @@ export class Forgotten {
 
   /** From now on the new notes count, and those before are removed. */
   async commit(): Promise<void> {
+    if (!this.#names) return;
     await this.#names.put(NUMBER, fromText(this.#next!.toString(36)));
     this.#number = this.#next!;
     this.#next = undefined;
@@ -74,11 +82,12 @@ export class Forgotten {
   /** Removes what is noted of a pack: it is gone, or stored anew. */
   async remove(pack: string): Promise<void> {
     if (!this.#packs.delete(pack)) return;
-    await this.#names.delete(this.#key(this.#number, pack));
-    if (this.#next !== undefined) await this.#names.delete(this.#key(this.#next, pack));
+    await this.#names?.delete(this.#key(this.#number, pack));
+    if (this.#next !== undefined) await this.#names?.delete(this.#key(this.#next, pack));
   }
 
   async #removeOthers(): Promise<void> {
+    if (!this.#names) return;
     const counted = this.#key(this.#number, "");
     for await (const key of this.#names.list(NUMBER + "/")) {
       if (!key.startsWith(counted)) await this.#names.delete(key);

@@ -2,6 +2,9 @@ import type { Bytes } from "../bytes/bytes.ts";
 import { fromText, toText } from "../bytes/bytes.ts";
 import { type ByteStore, MAX_KEY_LENGTH } from "../castore/byte_store.ts";
 
+/** What keeps packs: of a ByteStore what they need, for a pack never changes. */
+export type PackBytes = Pick<ByteStore, "get" | "put" | "delete" | "list">;
+
 /** Where a value lies. */
 export interface PackLocation {
   /** Key of the pack: in the store of small packs or of large ones, as `small` says. */
@@ -48,6 +51,11 @@ export const MAX_PACKED_KEY_LENGTH = MAX_KEY_LENGTH - 24;
 export interface PackIndex extends AsyncDisposable {
   /** Whether it holds every pack: false for one that was just made, or was not closed properly and may lack the last. */
   readonly complete: boolean;
+  /**
+   * Whether it outlives a crash as the packs do, so that once it is complete it is never made anew: then what is forgotten need
+   * not be written down elsewhere.
+   */
+  readonly durable?: boolean;
   /** Where the value lies; not a promise when the answer is at hand, which saves a turn for each of many values. */
   get(key: string): PackLocation | undefined | Promise<PackLocation | undefined>;
   /**

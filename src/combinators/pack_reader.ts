@@ -5,17 +5,20 @@
  * unless much of one pack is asked for at the same time.
  */
 import type { Bytes } from "../bytes/bytes.ts";
-import type { ByteRange, ByteStore } from "../castore/byte_store.ts";
+import type { ByteRange } from "../castore/byte_store.ts";
 import { DamageError } from "../errors.ts";
 import { readPackTable } from "./pack_format.ts";
-import type { PackEntry, PackIndex, PackLocation } from "./pack_index.ts";
+import type { PackBytes, PackEntry, PackIndex, PackLocation } from "./pack_index.ts";
 
-/** Packs kept in memory: 4 MiB each at most. */
-const PACKS_KEPT = 4;
+/** Bytes of packs kept in memory, and how many packs: each is looked into for every value. */
+const BYTES_KEPT = 16 * 1024 * 1024, PACKS_KEPT = 32;
 /** A value of this many bytes is long. */
 const LONG = 128 * 1024;
 /** A pack of which more bytes than this are asked for at the same time is read whole. A chunk alone has not more. */
 const MUCH = 512 * 1024;
+
+/** Parts of a pack with fewer bytes between them are read at once. */
+const GAP = 16 * 1024;
 
 /** A part of a pack that is wanted. */
 interface Wanted {
@@ -33,17 +36,18 @@ interface ReadPack {
 export const PACKS = "pack/";
 
 export class PackReader {
-  #large: ByteStore;
-  #small: ByteStore;
+  #large: PackBytes;
+  #small: PackBytes;
   #index: PackIndex;
   /** Used last first. */
   #kept: ReadPack[] = [];
+  #keptBytes = 0;
   #reading = new Map<string, Promise<ReadPack | undefined>>();
   /** Parts that were asked for since the program last waited, by their pack. */
   #wanted = new Map<string, Wanted[]>();
 
   /** @param stores.bytes keeps the packs, `names` the small ones */
-  constructor({ bytes, names, index }: { bytes: ByteStore; names: ByteStore; index: PackIndex }) {
+  constructor({ bytes, names, index }: { bytes: PackBytes; names: PackBytes; index: PackIndex }) {
     this.#large = bytes;
     this.#small = names;
     this.#index = index;
@@ -83,7 +87,7 @@ export class PackReader {
     throw new DamageError("value", key, `Cannot read ${key}: its pack ${pack} is missing or cut short`);
   }
 
-  #storeOf({ small }: PackLocation): ByteStore {
+  #storeOf({ small }: PackLocation): PackBytes {
     return small ? this.#small : this.#large;
   }
 
@@ -104,14 +108,26 @@ export class PackReader {
     this.#wanted.delete(pack);
     const length = wanted.reduce((sum, { range }) => sum + range.end - range.start, 0);
     if (length <= MUCH && !this.#reading.has(pack)) {
-      for (const { range, resolve, reject } of wanted) {
-        this.#storeOf(location).get(pack, range).then(resolve, reject);
-      }
+      for (const near of neighbours(wanted)) this.#readTogether(location, near);
       return;
     }
     try {
       const read = await this.#pack(location);
       for (const { range, resolve } of wanted) resolve(read?.bytes.subarray(range.start, range.end));
+    } catch (error) {
+      for (const { reject } of wanted) reject(error);
+    }
+  }
+
+  /** Reads parts that lie next to each other at once. */
+  async #readTogether(location: PackLocation, wanted: readonly Wanted[]): Promise<void> {
+    const start = wanted[0].range.start;
+    const end = Math.max(...wanted.map(({ range }) => range.end));
+    try {
+      const bytes = await this.#storeOf(location).get(location.pack, { start, end });
+      for (const { range, resolve } of wanted) {
+        resolve(bytes?.subarray(range.start - start, range.end - start));
+      }
     } catch (error) {
       for (const { reject } of wanted) reject(error);
     }
@@ -133,9 +149,24 @@ export class PackReader {
     const read = { bytes, entries: tableOf(bytes, pack) };
     for (const key of await this.#index.deletedFrom(pack)) read.entries.delete(key);
     this.#kept.unshift(read);
-    if (this.#kept.length > PACKS_KEPT) this.#kept.pop();
+    this.#keptBytes += bytes.length;
+    while (this.#keptBytes > BYTES_KEPT || this.#kept.length > PACKS_KEPT) {
+      this.#keptBytes -= this.#kept.pop()!.bytes.length;
+    }
     return read;
   }
+}
+
+/** Parts in the order in which they lie, those with little between them together. */
+function neighbours(wanted: readonly Wanted[]): Wanted[][] {
+  const together: Wanted[][] = [];
+  let end = -Infinity;
+  for (const part of wanted.toSorted((a, b) => a.range.start - b.range.start)) {
+    if (part.range.start - end <= GAP) together.at(-1)!.push(part);
+    else together.push([part]);
+    end = Math.max(end, part.range.end);
+  }
+  return together;
 }
 
 /** The table of a pack. A damaged one is no table: its values can still be had one by one, through the index. */

@@ -9,7 +9,7 @@
  * A `put` joins an open pack and resolves when that pack is durable and its entries are in the index. Values are packed with
  * those whose keys begin alike (up to the first `/`): who reads one chunk will read the next, and who reads a Directory, the
  * next Directory. Packs are ended when they are full, when nothing was added for a moment, or after a while. A pack of at
- * most 48 KiB goes to the store of small packs (the `names` of a home), so that little uploads do not leave little files. A
+ * most 48 KiB, or what else is said, goes to the store of small packs (the `names` of a home), so that little uploads do not leave little files. A
  * crash between pack and index leaves a pack nobody refers to: its values are put again, or found when the index is
  * completed at the next opening.
  *
@@ -31,8 +31,15 @@ import { Forgotten } from "./forgotten.ts";
 import { PackReader, PACKS } from "./pack_reader.ts";
 import { PackWriter } from "./pack_format.ts";
 import { ALONE, rebuildIndex } from "./rebuild_index.ts";
-import { MAX_PACKED_KEY_LENGTH, type PackEntry, type PackIndex, type PackLocation } from "./pack_index.ts";
+import {
+  MAX_PACKED_KEY_LENGTH,
+  type PackBytes,
+  type PackEntry,
+  type PackIndex,
+  type PackLocation,
+} from "./pack_index.ts";
 
+/** Bytes of the longest small pack. */
 const SMALL_PACK = 48 * 1024;
 /** The shortest a full pack may be. */
 const LEAST_PACK_LENGTH = 64 * 1024;
@@ -40,18 +47,29 @@ const LEAST_PACK_LENGTH = 64 * 1024;
 const LINGER_MS = 2;
 /** Milliseconds after which a pack is ended, however many values come elsewhere. */
 const MAX_AGE_MS = 100;
+/** The longest that may be: who puts a value waits for it. */
+const LONGEST_AGE_MS = 60_000;
 /** Bytes of packs that are written at once. */
 const WRITE_WINDOW = 4 * MAX_VALUE_LENGTH;
 
 /** What a packed store is made of. */
 export interface PackedParts {
   /** Keeps the packs. */
-  readonly bytes: ByteStore;
+  readonly bytes: PackBytes;
   /** Keeps small packs. */
   readonly names: ByteStore;
   readonly index: PackIndex;
   /** Length of a full pack in bytes, 64 KiB to 4 MiB (default). A value of more than half is kept by itself. */
   readonly packLength?: number;
+  /** Bytes of the longest pack that goes to `names`; default 48 KiB, which one entry of a Deno KV holds. */
+  readonly smallPack?: number;
+  /**
+   * Milliseconds without a new value after which packs that are not full are ended; default 2. Who waits for a last value waits so
+   * long; a store that counts requests gets fewer and longer packs for it.
+   */
+  readonly linger?: number;
+  /** Milliseconds after which a pack is ended though values keep coming; default 100. */
+  readonly maxAge?: number;
   /** Told now and then while an incomplete index is made anew: packs read, values found. */
   readonly onRebuild?: (packs: number, values: number) => void;
 }
@@ -75,6 +93,8 @@ export interface PackedStore extends ByteStore {
   compact(options?: CompactOptions): Promise<Compacted>;
   /** What it takes. Looks at every entry of the index. */
   use(): Promise<PackedUse>;
+  /** Bytes of the values that were put since it was opened, and of those among them that were not there yet. */
+  readonly taken: { readonly offered: number; readonly added: number };
   /** The length of a value, without reading it. */
   lengthOf(key: string): Promise<number | undefined>;
 }
@@ -82,14 +102,23 @@ export interface PackedStore extends ByteStore {
 /** Opens a packed store; completes its index if it is not. Disposing it writes what waits, and disposes `index`, but neither of the stores. */
 export async function openPacked(parts: PackedParts): Promise<PackedStore> {
   const { packLength = MAX_VALUE_LENGTH } = parts;
+  const { linger = LINGER_MS, maxAge = MAX_AGE_MS } = parts;
+  if (!(linger >= 0 && maxAge >= linger && maxAge <= LONGEST_AGE_MS)) {
+    throw new RangeError(
+      `Cannot end packs after ${linger} and ${maxAge} ms: want 0 to ${LONGEST_AGE_MS}, the first not longer than the second`,
+    );
+  }
   if (!(packLength >= LEAST_PACK_LENGTH && packLength <= MAX_VALUE_LENGTH)) {
     throw new RangeError(
       `Cannot make packs of ${packLength} bytes: want ${LEAST_PACK_LENGTH} to ${MAX_VALUE_LENGTH}`,
     );
   }
-  const forgotten = await Forgotten.open(parts.names);
-  if (!parts.index.complete) await rebuildIndex(parts, forgotten);
-  return new Packed(parts, forgotten);
+  const { index, names } = parts;
+  // An index that is never made anew needs no notes, and opening it asks for nothing more.
+  if (index.durable && index.complete) return new Packed(parts, Forgotten.nothing());
+  const forgotten = await Forgotten.open(names);
+  if (!index.complete) await rebuildIndex(parts, forgotten);
+  return new Packed(parts, index.durable ? Forgotten.nothing() : forgotten);
 }
 
 /** A pack that takes values, or is being written. */
@@ -111,9 +140,14 @@ class Packed implements PackedStore {
   /** Values that are in no index yet. */
   #pending = new Map<string, { pack: OpenPack; entry: PackEntry }>();
   #writing = new Set<Promise<void>>();
+  /** Of these, values that are kept by themselves. */
+  #alone = new Map<string, Promise<void>>();
   /** Puts that are still being looked up. */
   #lookups = new Set<Promise<unknown>>();
   #packLength: number;
+  #smallPack: number;
+  #linger: number;
+  #maxAge: number;
   #buffers: BufferPool;
   #writes: Budget;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -124,6 +158,7 @@ class Packed implements PackedStore {
   /** Packs that compaction is at work on: removing them, or noting what is forgotten of them. */
   #altering = new Map<string, Promise<void>>();
   #compacting: Promise<unknown> | undefined;
+  readonly taken = { offered: 0, added: 0 };
   /** Packs that were written since compaction began, or were being written then. */
   #wrote: Set<string> | undefined;
 
@@ -132,6 +167,9 @@ class Packed implements PackedStore {
     this.#forgotten = forgotten;
     this.#reader = new PackReader(parts);
     this.#packLength = parts.packLength ?? MAX_VALUE_LENGTH;
+    this.#smallPack = parts.smallPack ?? SMALL_PACK;
+    this.#linger = parts.linger ?? LINGER_MS;
+    this.#maxAge = parts.maxAge ?? MAX_AGE_MS;
     const writes = Math.ceil(WRITE_WINDOW / this.#packLength);
     this.#buffers = new BufferPool(this.#packLength, writes);
     this.#writes = new Budget(writes);
@@ -178,6 +216,7 @@ class Packed implements PackedStore {
     try {
       checkKey(key, MAX_PACKED_KEY_LENGTH);
       checkValue(value);
+      this.taken.offered += value.length;
       const pending = this.#pending.get(key);
       if (pending) return pending.pack.written.promise;
       const { index } = this.#parts;
@@ -243,7 +282,7 @@ class Packed implements PackedStore {
     const { bytes, names, index } = this.#parts;
     const house: PackHouse = {
       ...{ bytes, names, index, forgotten: this.#forgotten },
-      ...{ packLength: this.#packLength, smallPack: SMALL_PACK, packs: PACKS, alone: ALONE },
+      ...{ packLength: this.#packLength, smallPack: this.#smallPack, packs: PACKS, alone: ALONE },
       wrote: (pack) => wrote.add(pack),
       alter: async (pack, work) => {
         if (wrote.has(pack)) return false;
@@ -297,6 +336,7 @@ class Packed implements PackedStore {
   }
 
   #add(key: string, value: Bytes): Promise<void> {
+    this.taken.added += value.length;
     if (value.length > this.#packLength / 2) return this.#putAlone(key, value);
     const kind = key.slice(0, key.indexOf("/") + 1);
     let pack = this.#open.get(kind) ?? this.#begin(kind);
@@ -308,16 +348,22 @@ class Packed implements PackedStore {
     }
     this.#pending.set(key, { pack, entry });
     this.#lastAdded = performance.now();
-    this.#timer ??= setTimeout(() => this.#lingered(), LINGER_MS);
+    this.#timer ??= setTimeout(() => this.#lingered(), this.#linger);
     return pack.written.promise;
   }
 
   #putAlone(key: string, value: Bytes): Promise<void> {
+    const other = this.#alone.get(key);
+    if (other) return other;
     const pack = ALONE + key;
     const copy = this.#altering.has(pack) ? value.slice() : value; // it may have to wait
     const writing = this.#store(pack, false, [{ key, offset: 0, length: value.length }], copy)
-      .finally(() => this.#writing.delete(writing));
+      .finally(() => {
+        this.#writing.delete(writing);
+        this.#alone.delete(key);
+      });
     this.#writing.add(writing);
+    this.#alone.set(key, writing);
     return writing;
   }
 
@@ -330,11 +376,14 @@ class Packed implements PackedStore {
   #lingered(): void {
     this.#timer = undefined;
     const now = performance.now();
-    const idle = now - this.#lastAdded >= LINGER_MS;
+    const idle = now - this.#lastAdded >= this.#linger;
+    let next = this.#lastAdded + this.#linger;
     for (const [kind, pack] of this.#open) {
-      if (idle || now - pack.begun >= MAX_AGE_MS) this.#end(kind, pack);
+      if (idle || now - pack.begun >= this.#maxAge) this.#end(kind, pack);
+      else next = Math.min(next, pack.begun + this.#maxAge);
     }
-    if (this.#open.size > 0) this.#timer = setTimeout(() => this.#lingered(), LINGER_MS);
+    // A timer may come a moment early.
+    if (this.#open.size > 0) this.#timer = setTimeout(() => this.#lingered(), Math.max(1, next - now));
   }
 
   /** Ends a pack and begins to write it. */
@@ -353,7 +402,7 @@ class Packed implements PackedStore {
 
   async #write(pack: OpenPack): Promise<void> {
     const { name, bytes } = pack.writer.end();
-    const small = bytes.length <= SMALL_PACK;
+    const small = bytes.length <= this.#smallPack;
     await this.#writes.take(1);
     try {
       await this.#store(PACKS + name, small, pack.writer.entries, bytes);

@@ -201,6 +201,13 @@ export class HashLane {
     return !this.#stopped && this.#slots.ready;
   }
 
+  /** Slots whose work is not done. */
+  get waiting(): number {
+    let count = 0;
+    for (let slot = 0; slot < SLOTS; slot++) if (this.#slots.state(slot) === FULL) count++;
+    return count;
+  }
+
   /**
    * Whether what is put now will not wait for long: little waits, and what waits was put lately. A worker that gets no time from
    * the system, because others want the processors too, is left alone until it has caught up.

@@ -47,6 +47,8 @@ export interface HashPool extends HashProvider, BlobHashes, AsyncDisposable {
   createBlake3(): Hasher;
   /** Resolves when all workers take work, or after so many milliseconds; says whether they do. */
   started(milliseconds: number): Promise<boolean>;
+  /** Pieces of work that wait for workers, or are at work there. */
+  readonly waiting: number;
 }
 
 /** Starts workers, if they can be: this thread must be one that may wait, which in browsers only workers are. */
@@ -114,6 +116,10 @@ class Pool implements HashPool {
   /** A lane that would begin soon with what it is given, if what it gives is what this thread would. */
   #laneWithTime(): HashLane | undefined {
     return this.groups ? this.#lanes.find((lane) => lane.ready && lane.hasTime) : undefined;
+  }
+
+  get waiting(): number {
+    return this.#lanes.reduce((sum, lane) => sum + lane.waiting, 0);
   }
 
   async started(milliseconds: number): Promise<boolean> {

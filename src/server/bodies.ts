@@ -5,14 +5,19 @@ import { type Bytes, concat } from "../bytes/bytes.ts";
 import { iterate } from "../bytes/streams.ts";
 import { LimitError } from "../errors.ts";
 import { HttpError } from "./http_error.ts";
+import { received } from "./visitors.ts";
+
+/** Bytes a second that a client must send, as long as it is waited for. */
+const LEAST_RATE = 1024;
 
 /** Bytes asked for at once: what the system has ready comes in one piece. */
 const READ = 256 * 1024;
 
 /**
  * The body of a request as a stream, whose pieces are valid until the next is asked for: all are read into one buffer, for
- * an upload of gigabytes in fresh pieces would leave as many for the garbage collector. Fails with status 408 when no byte came for `stallMs`, and with 400 when the client goes
- * away or sends less than it said.
+ * an upload of gigabytes in fresh pieces would leave as many for the garbage collector. Fails with status 408 when no byte came for
+ * `stallMs`, or fewer than 1 KiB a second in that time of waiting for them, and with 400 when the client goes away or sends
+ * less than it said.
  */
 export async function* bodyStream(request: Request, stallMs: number): AsyncGenerator<Bytes, void, void> {
   if (!request.body) return;
@@ -25,6 +30,8 @@ export async function* bodyStream(request: Request, stallMs: number): AsyncGener
       const next = await Promise.race([pieces.next().catch(broken), stall.wait()]);
       if (next.done) break;
       length += next.value.length;
+      stall.came(next.value.length);
+      received(request, next.value.length);
       yield next.value;
     }
     if (promised !== null && Number(promised) !== length) broken(undefined);
@@ -96,11 +103,18 @@ function broken(_cause: unknown): never {
 /** One timer for a whole stream: setting one for each piece would cost more than the piece. */
 class Stall {
   #waits = 0;
+  #stallMs: number;
+  /** Since when the client is waited for. */
+  #since = 0;
+  /** How long it was, and how much came, since its rate was last looked at. */
+  #waitedMs = 0;
+  #came = 0;
   #timer: ReturnType<typeof setInterval>;
   #reject: ((error: unknown) => void) | undefined;
 
   constructor(stallMs: number) {
     let seen = -1;
+    this.#stallMs = stallMs;
     this.#timer = setInterval(() => {
       if (seen === this.#waits) {
         this.#reject?.(
@@ -117,7 +131,20 @@ class Stall {
   /** Rejects if the next call, or the end, is not within the time (up to twice of it). */
   wait(): Promise<never> {
     this.#waits++;
+    this.#since = performance.now();
     return new Promise((_, reject) => this.#reject = reject);
+  }
+
+  /** Bytes came that were waited for. Throws when there are too few for the time that took. */
+  came(bytes: number): void {
+    this.#waitedMs += performance.now() - this.#since;
+    this.#came += bytes;
+    if (this.#waitedMs < this.#stallMs) return;
+    if (this.#came < LEAST_RATE * this.#waitedMs / 1000) {
+      const seconds = Math.round(this.#waitedMs / 1000);
+      throw new HttpError(408, `Cannot take the upload: only ${this.#came} bytes came in ${seconds} seconds`);
+    }
+    this.#waitedMs = this.#came = 0;
   }
 
   end(): void {

@@ -36,6 +36,7 @@ import { bodyStream } from "./bodies.ts";
 import { contentEncoding, decodedBody } from "./content_encoding.ts";
 import type { ServerContext } from "./context.ts";
 import { HttpError } from "./http_error.ts";
+import { noted } from "./visitors.ts";
 
 /** Most digests in a request that is answered with digests, or with one blob. */
 const MANY = 65_536;
@@ -52,11 +53,6 @@ const ABSENT = new Uint8Array(0);
 /** The encodings blobs are read in, the best first. */
 const ENCODINGS = ["zstd", "gzip"] as const;
 const BINARY = { "content-type": "application/octet-stream", "x-content-type-options": "nosniff" };
-
-/** Whether a POST to a path only reads. */
-export function isBulkRead(path: string): boolean {
-  return /^\/(?:blob\/(?:missing|read|chunks)|directory\/read)$/.test(path);
-}
 
 /** Adds the routes. */
 export function bulkRoutes(app: Hono, context: ServerContext): void {
@@ -92,7 +88,8 @@ export function bulkRoutes(app: Hono, context: ServerContext): void {
 export async function putJoined(c: Context, claimed: Digest, context: ServerContext): Promise<Response> {
   const parts = await digestsOf(c, MANY, context);
   const { digest, size } = await context.blobs.put(joined(parts, claimed, context));
-  context.log(`received blob ${formatDigest(digest)} (${size} bytes) by its chunks`);
+  context.watch?.stored?.("blob", size);
+  noted(c.req.raw, context, `received blob ${formatDigest(digest)} (${size} bytes) by its chunks`);
   return c.json({ digest: formatDigest(digest), size });
 }
 
@@ -135,13 +132,16 @@ async function writeBlobs(c: Context, context: ServerContext): Promise<Response>
       count++;
       length += blob.length;
       await writes.room(blob.length + DIGEST_LENGTH);
-      writes.follow(blob.length + DIGEST_LENGTH, context.blobs.put(blob).then(() => {}));
+      writes.follow(
+        blob.length + DIGEST_LENGTH,
+        context.blobs.put(blob).then(({ size }) => context.watch?.stored?.("blob", size)),
+      );
     }
   } finally {
     await writes.idle();
   }
   writes.check();
-  context.log(`received ${count} blobs (${length} bytes)`);
+  noted(c.req.raw, context, `received ${count} blobs (${length} bytes)`);
   return c.json({ blobs: count });
 }
 
@@ -159,7 +159,7 @@ function answering(
       try {
         yield* gathered(writeDelimited(ahead(asked, AHEAD, answer)));
       } catch (error) {
-        context.log(`failed in the middle of ${what}: ${(error as Error).message}`);
+        context.logFailure(`failed in the middle of ${what}: ${(error as Error).message}`);
         throw error;
       }
     };

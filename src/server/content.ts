@@ -39,8 +39,9 @@ import { ClaimError, MissingError } from "../errors.ts";
 import { encodeSlice, sliceLength } from "../hash/bao_slice.ts";
 import type { BaoRange } from "../hash/bao_tree.ts";
 import { createBlake3 } from "../hash/blake3.ts";
-import { isHashPart } from "../nix/store_path.ts";
+import { formatStorePath, isHashPart } from "../nix/store_path.ts";
 import { decodePathInfo, encodePathInfo } from "../store/messages.ts";
+import { checkWrites, pathInfosFor } from "./access/reach.ts";
 import { bodyStream } from "./bodies.ts";
 import { bulkRoutes, putJoined } from "./bulk.ts";
 import { contentEncoding, decodedBody } from "./content_encoding.ts";
@@ -49,6 +50,7 @@ import { readDelimited, writeDelimited } from "../bytes/delimited.ts";
 import { HttpError } from "./http_error.ts";
 import { notFound } from "./nix_cache.ts";
 import { parseRange } from "./ranges.ts";
+import { callerOf, noted } from "./visitors.ts";
 
 const FOR_EVER = "public, max-age=31536000, immutable";
 const PROTOBUF = { "content-type": "application/x-protobuf", "x-content-type-options": "nosniff" };
@@ -78,7 +80,7 @@ export function contentRoutes(app: Hono, context: ServerContext): void {
   });
   bulkRoutes(app, context);
   app.put("/path-info", (c) => putPathInfo(c, context));
-  app.get("/path-info/:hashPart", (c) => getPathInfo(c.req.param("hashPart"), context));
+  app.get("/path-info/:hashPart", (c) => getPathInfo(c, c.req.param("hashPart"), context));
 }
 
 function digestOf(c: Context): Digest {
@@ -89,7 +91,8 @@ function digestOf(c: Context): Digest {
 async function putBlob(c: Context, claimed: Digest | undefined, context: ServerContext): Promise<Response> {
   const bytes = decodedStream(c.req.raw, context);
   const { digest, size } = await context.blobs.put(claimed ? proving(bytes, claimed) : bytes);
-  context.log(`received blob ${formatDigest(digest)} (${size} bytes)`);
+  context.watch?.stored?.("blob", size);
+  noted(c.req.raw, context, `received blob ${formatDigest(digest)} (${size} bytes)`);
   return c.json({ digest: formatDigest(digest), size });
 }
 
@@ -192,7 +195,8 @@ async function putClosure(c: Context, context: ServerContext): Promise<Response>
     "Directory",
   );
   const digest = await context.directories.putClosure(decoded(messages));
-  context.log(`received Directory ${formatDigest(digest)}`);
+  context.watch?.stored?.("directory", 0);
+  noted(c.req.raw, context, `received Directory ${formatDigest(digest)}`);
   return c.json({ digest: formatDigest(digest) });
 }
 
@@ -238,11 +242,20 @@ async function putPathInfo(c: Context, context: ServerContext): Promise<Response
   const info = decodePathInfo(
     await decodedBody(c.req.raw, context.maxMessageBytes, "path info", context),
   );
-  return protobuf(encodePathInfo(await context.provenPathInfos.put(info)));
+  checkWrites(callerOf(c), info.storePath.name);
+  const stored = await context.provenPathInfos.put(info);
+  context.watch?.stored?.("path", stored.narSize);
+  noted(c.req.raw, context, `published ${formatStorePath(stored.storePath)} (${stored.narSize} bytes)`);
+  return protobuf(encodePathInfo(stored));
 }
 
-async function getPathInfo(hashPart: string, { pathInfos }: ServerContext): Promise<Response> {
-  const info = isHashPart(hashPart) ? await pathInfos.get(hashPart) : undefined;
+async function getPathInfo(
+  c: Context,
+  hashPart: string,
+  { pathInfos }: ServerContext,
+): Promise<Response> {
+  const visible = pathInfosFor(callerOf(c), pathInfos);
+  const info = isHashPart(hashPart) ? await visible.get(hashPart) : undefined;
   return info ? protobuf(encodePathInfo(info)) : notFound();
 }
 
@@ -260,12 +273,12 @@ function protobuf(message: Bytes, headers: Record<string, string> = {}): Respons
 async function* logged(
   source: AsyncIterable<Bytes>,
   what: string,
-  { log }: ServerContext,
+  { logFailure }: ServerContext,
 ): AsyncGenerator<Bytes, void, void> {
   try {
     yield* source;
   } catch (error) {
-    log(`failed in the middle of ${what}: ${(error as Error).message}`);
+    logFailure(`failed in the middle of ${what}: ${(error as Error).message}`);
     throw error;
   }
 }

@@ -6,7 +6,9 @@ import type { SecretKey } from "../nix/signature.ts";
 import type { Codec } from "../store/codec.ts";
 import type { PathInfoService } from "../store/path_info_service.ts";
 import type { Services } from "../store/services.ts";
+import type { DoorOptions } from "./door.ts";
 import type { KeptNarInfos } from "./kept_nar_infos.ts";
+import type { Readiness } from "./readiness.ts";
 import type { PageFiles } from "./page.ts";
 
 /** The platform's way to make a WebSocket of a request, with the subprotocol chosen. */
@@ -16,10 +18,10 @@ export type UpgradeWebSocket = (request: Request, protocol: string) => {
 };
 
 /** Options that have no default. */
-type Optional = "page" | "upgradeWebSocket" | "stopping" | "contentOrigin";
+type Optional = keyof DoorOptions | "page" | "upgradeWebSocket" | "stopping" | "contentOrigin" | "metrics";
 
 /** A store and how it is to be served. */
-export interface ServerOptions extends Services {
+export interface ServerOptions extends Services, DoorOptions {
   readonly codec: Codec;
   readonly hashes: HashProvider;
   /** Every narinfo served is signed with these. */
@@ -54,6 +56,10 @@ export interface ServerOptions extends Services {
   readonly upgradeWebSocket?: UpgradeWebSocket;
   /** An origin of its own where contents of store paths are served and may run scripts; told to pages. */
   readonly contentOrigin?: string;
+  /** Whether the server can do its work, told at `/readyz` and as health of gRPC; default: while `names` answers. */
+  readonly readiness?: Readiness;
+  /** The figures that `/metrics` gives, in Prometheus' text format; without it there are none. */
+  readonly metrics?: () => string;
   /** Aborted when the server begins to stop: its health is told from that. */
   readonly stopping?: AbortSignal;
   /** Told what an operator wants to read: uploads, refusals, failures. One line each, default nowhere. */
@@ -67,6 +73,8 @@ export interface ServerContext
   readonly budget: Budget;
   /** The path infos, for who comes with one and no NAR: `put` proves it from what is stored. */
   readonly provenPathInfos: PathInfoService;
+  /** Told of requests that are refused or fail, unless who watches tells that with the request. */
+  readonly logFailure: (line: string) => void;
   /** Narinfos that were served, if the server is alone with its store. */
   readonly narInfos: KeptNarInfos | undefined;
 }

@@ -34,8 +34,7 @@ export function statusOf(error: unknown): number {
   if (error instanceof LimitError) return 413;
   if (error instanceof ConflictError) return 409;
   if (error instanceof StoreFullError) return 507;
-  if (error instanceof StoreBusyError) return 503;
-  if (error instanceof RemoteError) return 502;
+  if (error instanceof StoreBusyError || error instanceof RemoteError) return 503;
   if (error instanceof UnsupportedError) return 501;
   return 500;
 }
@@ -48,11 +47,14 @@ export function errorResponse(error: unknown): Response {
     ? "Cannot reach a store that this server asks; its log says why" // the address may be nobody else's to know
     : "The server failed; its log says why";
   const message = known ? (error as Error).message : failed;
-  return new Response(message.replaceAll(/\s*\n\s*/g, " ") + "\n", {
+  const line = new TextEncoder().encode(message.replaceAll(/\s*\n\s*/g, " ") + "\n");
+  return new Response(line, {
     status,
     headers: {
       "content-type": "text/plain; charset=utf-8",
+      "content-length": String(line.length),
       ...(status === 507 && { "retry-after": "60" }),
+      ...(error instanceof RemoteError && { "retry-after": "5" }),
       ...(error instanceof HttpError && error.headers),
     },
   });

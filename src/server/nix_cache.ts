@@ -27,12 +27,14 @@ import { publish } from "../store/publish.ts";
 import { parseNarFileName, receivedFile, receivedNar, receiveNar } from "../store/receive_nar.ts";
 import { renderNar } from "../store/render_nar.ts";
 import { Lru } from "../bytes/lru.ts";
+import { checkWrites, pathInfosFor } from "./access/reach.ts";
 import { bodyStream, readBody } from "./bodies.ts";
 import { decodedBody } from "./content_encoding.ts";
 import type { ServerContext } from "./context.ts";
 import { HttpError } from "./http_error.ts";
 import { NAR_INFO_TYPE } from "./kept_nar_infos.ts";
 import { parseRange } from "./ranges.ts";
+import { callerOf, noted } from "./visitors.ts";
 
 /** Layouts of NARs kept for the next request, in bytes of memory. */
 const LAYOUTS_KEPT = 64 * 1024 * 1024;
@@ -58,10 +60,11 @@ export function nixCacheRoutes(app: Hono, context: ServerContext): void {
   app.get("/:file{[0-9a-z]{32}\\.narinfo}", async (c) => {
     const hashPart = c.req.param("file").slice(0, 32);
     const render = async () => {
-      const info = await findPath(context, hashPart);
+      const info = await findPath(c, hashPart, context);
       return info && fromText(await narInfoText(info, context));
     };
-    const { narInfos } = context;
+    // What is kept is for all, so who may not see all goes without.
+    const narInfos = callerOf(c).reads ? undefined : context.narInfos;
     const body = narInfos
       ? narInfos.get(hashPart) ?? await narInfos.render(hashPart, render)
       : await render();
@@ -69,7 +72,7 @@ export function nixCacheRoutes(app: Hono, context: ServerContext): void {
   });
   app.put("/:file{[0-9a-z]{32}\\.narinfo}", (c) => putNarInfo(c, c.req.param("file").slice(0, 32), context));
   app.get("/:file{[0-9a-z]{32}\\.ls}", async (c) => {
-    const info = await findPath(context, c.req.param("file").slice(0, 32));
+    const info = await findPath(c, c.req.param("file").slice(0, 32), context);
     return info ? await nars.listing(info) : notFound();
   });
 
@@ -78,8 +81,12 @@ export function nixCacheRoutes(app: Hono, context: ServerContext): void {
   app.put("/nar/:file", (c) => putNar(c, c.req.param("file"), context));
 }
 
-async function findPath(context: ServerContext, hashPart: string): Promise<PathInfo | undefined> {
-  return isHashPart(hashPart) ? await context.pathInfos.get(hashPart) : undefined;
+async function findPath(
+  c: Context,
+  hashPart: string,
+  { pathInfos }: ServerContext,
+): Promise<PathInfo | undefined> {
+  return isHashPart(hashPart) ? await pathInfosFor(callerOf(c), pathInfos).get(hashPart) : undefined;
 }
 
 function cacheInfo({ priority, wantMassQuery }: ServerContext): string {
@@ -104,9 +111,14 @@ async function putNarInfo(c: Context, hashPart: string, context: ServerContext):
     throw new HttpError(400, `Cannot accept ${hashPart}.narinfo: the name is no hash part`);
   }
   const body = await decodedBody(c.req.raw, MAX_NAR_INFO_LENGTH, "narinfo", context);
-  const info = await publish(hashPart, parseNarInfo(utf8(body, "narinfo")), context);
+  const narInfo = parseNarInfo(utf8(body, "narinfo"));
+  checkWrites(callerOf(c), narInfo.storePath.name);
+  const info = await publish(hashPart, narInfo, context);
   const unclaimed = info.unclaimedReferences.length;
-  context.log(
+  context.watch?.stored?.("path", info.narSize);
+  noted(
+    c.req.raw,
+    context,
     `published ${formatStorePath(info.storePath)} (${info.narSize} bytes)` +
       (unclaimed
         ? `; its contents mention ${unclaimed} paths that References does not list: ${
@@ -124,7 +136,10 @@ async function putNar(c: Context, fileName: string, context: ServerContext): Pro
   }
   const started = performance.now();
   const file = await receiveNar(name, bodyStream(c.req.raw, context.stallMs), context);
-  context.log(
+  context.watch?.stored?.("nar", file.fileSize);
+  noted(
+    c.req.raw,
+    context,
     `received ${fileName} (${file.fileSize} bytes, ${file.compression}) in ${
       Math.round(performance.now() - started)
     } ms`,
@@ -225,7 +240,7 @@ class NarResponses {
     try {
       yield* renderNar(layout, this.#context.blobs, range);
     } catch (error) {
-      this.#context.log(`failed in the middle of a NAR: ${(error as Error).message}`);
+      this.#context.logFailure(`failed in the middle of a NAR: ${(error as Error).message}`);
       throw error;
     }
   }
@@ -292,6 +307,6 @@ function bytesResponse(bytes: Bytes, type: string): Response {
 export function notFound(): Response {
   return new Response("404 Not Found\n", {
     status: 404,
-    headers: { "content-type": "text/plain; charset=utf-8" },
+    headers: { "content-type": "text/plain; charset=utf-8", "content-length": "14" },
   });
 }

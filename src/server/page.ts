@@ -16,8 +16,11 @@ export type PageEncoding = typeof PAGE_ENCODINGS[number];
 
 /** A built page, as the platform keeps it. */
 export interface PageFiles {
-  /** Paths below the root: `index.html`, `assets/…`. What is in `assets/` has a hash of its contents in its name. */
-  readonly files: ReadonlyMap<string, Bytes>;
+  /**
+   * Paths below the root, `index.html`, `assets/…`, and the bytes, or what reads them when they are wanted. What is in `assets/` has a
+   * hash of its contents in its name.
+   */
+  readonly files: ReadonlyMap<string, Bytes | (() => Promise<Bytes>)>;
   /** Compresses a file; called once for each and encoding. Without it all are sent as they are. */
   readonly compress?: (encoding: PageEncoding, bytes: Bytes) => Promise<Bytes>;
 }
@@ -72,15 +75,24 @@ export function facts(context: ServerContext): Record<string, unknown> {
   };
 }
 
+/** A file as it was read. */
+interface ReadFile {
+  readonly bytes: Bytes;
+  readonly tag: string;
+}
+
 /** One file, with what was compressed of it. */
 class PageFile {
   readonly #headers: Record<string, string>;
-  readonly #tag: string;
+  #read: Promise<ReadFile> | undefined;
   readonly #packed = new Map<PageEncoding, Promise<Bytes>>();
 
-  constructor(path: string, readonly bytes: Bytes, readonly compress: PageFiles["compress"]) {
+  constructor(
+    path: string,
+    readonly bytes: Bytes | (() => Promise<Bytes>),
+    readonly compress: PageFiles["compress"],
+  ) {
     const ending = path.slice(path.lastIndexOf(".") + 1);
-    this.#tag = toHex(blake3(bytes).subarray(0, 12));
     if (PACKED.has(ending)) this.compress = undefined;
     this.#headers = {
       ...GUARDS,
@@ -92,21 +104,37 @@ class PageFile {
 
   async respond(c: Context): Promise<Response> {
     const encoding = this.compress && choose(c.req.header("accept-encoding"));
-    const etag = `"${this.#tag}${encoding ? `-${encoding}` : ""}"`;
+    const { bytes, tag } = await this.#once();
+    const etag = `"${tag}${encoding ? `-${encoding}` : ""}"`;
     const headers: Record<string, string> = { ...this.#headers, etag };
     const known = c.req.header("if-none-match")?.split(",").map((tag) => tag.trim().replace(/^W\//, ""));
     if (known?.some((tag) => tag === etag || tag === "*")) {
       return new Response(null, { status: 304, headers });
     }
-    const body = encoding ? await this.#encoded(encoding) : this.bytes;
+    const body = encoding ? await this.#encoded(encoding, bytes) : bytes;
     if (encoding) headers["content-encoding"] = encoding;
     headers["content-length"] = String(body.length);
     return new Response(c.req.method === "HEAD" ? null : body, { headers });
   }
 
-  #encoded(encoding: PageEncoding): Promise<Bytes> {
+  async #once(): Promise<ReadFile> {
+    this.#read ??= this.#open();
+    try {
+      return await this.#read;
+    } catch (error) {
+      this.#read = undefined; // whoever asks next may have more luck
+      throw error;
+    }
+  }
+
+  async #open(): Promise<ReadFile> {
+    const bytes = this.bytes instanceof Uint8Array ? this.bytes : await this.bytes();
+    return { bytes, tag: toHex(blake3(bytes).subarray(0, 12)) };
+  }
+
+  #encoded(encoding: PageEncoding, bytes: Bytes): Promise<Bytes> {
     let packed = this.#packed.get(encoding);
-    if (!packed) this.#packed.set(encoding, packed = this.compress!(encoding, this.bytes));
+    if (!packed) this.#packed.set(encoding, packed = this.compress!(encoding, bytes));
     return packed;
   }
 }

@@ -9,20 +9,29 @@ import { isHashPart, storePathBase } from "../nix/store_path.ts";
 import { follow } from "../store/follow.ts";
 import type { ServerContext } from "./context.ts";
 import { errorResponse, statusOf } from "./http_error.ts";
+import { failed } from "./visitors.ts";
 import { notFound } from "./nix_cache.ts";
+import { pathInfosFor } from "./access/reach.ts";
+import { callerOf } from "./visitors.ts";
 import { type Liveliness, storePage, type StorePagesOptions } from "./store_pages.ts";
 
 /** Adds the routes. */
 export function storeSiteRoutes(app: Hono, context: ServerContext, liveliness: Liveliness): void {
-  const options = pagesOver(context, liveliness);
-  app.get("/nix/store/*", async (c) => await storePage(c.req.raw, options) ?? notFound());
+  const forAll = pagesOver(context, liveliness);
+  app.get("/nix/store/*", async (c) => {
+    const caller = callerOf(c);
+    const pathInfos = pathInfosFor(caller, context.pathInfos);
+    const options = caller.reads ? pagesOver({ ...context, pathInfos }, liveliness) : forAll;
+    return await storePage(c.req.raw, options) ?? notFound();
+  });
 }
 
 /** The application of an origin that has nothing but contents. */
 export function contentSite(context: ServerContext): Hono {
   const app = new Hono();
   app.onError((error, c) => {
-    context.log(
+    failed(c.req.raw, error);
+    context.logFailure(
       `refused ${c.req.method} ${c.req.path} of the content site: ${statusOf(error)} ${error.message}`,
     );
     return errorResponse(error);
@@ -33,12 +42,12 @@ export function contentSite(context: ServerContext): Hono {
 }
 
 function pagesOver(
-  { pathInfos, directories, blobs, log }: ServerContext,
+  { pathInfos, directories, blobs, logFailure }: ServerContext,
   liveliness: Liveliness,
 ): StorePagesOptions {
   return {
     liveliness,
-    log,
+    log: logFailure,
     find: async (base, names) => {
       const hashPart = base.slice(0, 32);
       const path = isHashPart(hashPart) ? await pathInfos.get(hashPart) : undefined;

@@ -8,14 +8,14 @@ import { encodeEntry } from "../castore/messages.ts";
 import { ClaimError, MissingError } from "../errors.ts";
 import { formatNixHash } from "../nix/hash_text.ts";
 import type { NarInfo } from "../nix/nar_info.ts";
-import { formatStorePath } from "../nix/store_path.ts";
+import { formatStorePath, type StorePath } from "../nix/store_path.ts";
 import { writeRecord } from "./collections.ts";
 import { checkContents, confirmRecord } from "./confirm.ts";
-import type { UploadedNar } from "./messages.ts";
+import type { UploadedFile, UploadedNar } from "./messages.ts";
 import { parseNarUrl } from "./nar_url.ts";
 import type { PathInfo } from "./path_info.ts";
 import { checkContentAddress, type ProofOptions, unclaimedReferences } from "./prove.ts";
-import { parseNarFileName, receivedFile, receivedNar } from "./receive_nar.ts";
+import { type NarFileName, parseNarFileName, receivedFile, receivedNar } from "./receive_nar.ts";
 
 /**
  * Publishes what a narinfo describes under a hash part. Resolves to what is stored then. Throws `ClaimError` for a claim that is
@@ -29,7 +29,7 @@ export async function publish(
 ): Promise<PathInfo> {
   return await writeRecord(options.names, () => proveAndPut(hashPart, narInfo, options), async (info) => {
     const check = async () => {
-      await checkReferences(narInfo, options);
+      refuseMissing(await missingReferences(narInfo, options));
       await checkContents(info.node, options);
     };
     await confirmRecord(`${hashPart}.narinfo`, check, () => options.pathInfos.delete(hashPart));
@@ -48,7 +48,12 @@ async function proveAndPut(hashPart: string, narInfo: NarInfo, options: ProofOpt
       } does not belong to ${hashPart}.narinfo`,
     );
   }
-  const nar = await receivedNar(options.names, narHash);
+  // Asked for at once: a store that is far away answers for all together.
+  const [nar, file, missing] = await Promise.all([
+    receivedNar(options.names, narHash),
+    fileOf(narInfo, options),
+    missingReferences(narInfo, options),
+  ]);
   if (!nar) {
     throw new MissingError(
       "nar",
@@ -59,8 +64,8 @@ async function proveAndPut(hashPart: string, narInfo: NarInfo, options: ProofOpt
     );
   }
   if (nar.narSize !== narSize) throw new ClaimError("NarSize", String(narSize), String(nar.narSize));
-  await checkFile(narInfo, nar, options);
-  await checkReferences(narInfo, options);
+  checkFile(narInfo, nar, file);
+  refuseMissing(missing);
   const info: PathInfo = {
     storePath,
     node: nar.root,
@@ -77,10 +82,21 @@ async function proveAndPut(hashPart: string, narInfo: NarInfo, options: ProofOpt
   return await options.pathInfos.put(info);
 }
 
+/** The name of the file that a narinfo speaks of, and what is known of it if it was received. */
+interface NamedFile {
+  readonly name: NarFileName;
+  readonly received: UploadedFile | undefined;
+}
+
+async function fileOf({ url }: NarInfo, { names }: ProofOptions): Promise<NamedFile | undefined> {
+  const name = url.startsWith("nar/") ? parseNarFileName(url.slice("nar/".length)) : undefined;
+  return name && { name, received: await receivedFile(names, name.text) };
+}
+
 /** URL, Compression, FileHash and FileSize: those of a file that was received and held this NAR, or of how this store serves it. */
-async function checkFile(narInfo: NarInfo, nar: UploadedNar, { names }: ProofOptions): Promise<void> {
-  const { url, compression, fileHash, fileSize, narHash } = narInfo;
-  const file = await describeFile(url, narInfo, nar, names);
+function checkFile(narInfo: NarInfo, nar: UploadedNar, named: NamedFile | undefined): void {
+  const { compression, fileHash, fileSize, narHash } = narInfo;
+  const file = describeFile(narInfo, nar, named);
   if (!equals(file.narSha256, narHash)) {
     throw new ClaimError(
       "NarHash",
@@ -101,7 +117,7 @@ async function checkFile(narInfo: NarInfo, nar: UploadedNar, { names }: ProofOpt
   }
 }
 
-async function describeFile(url: string, narInfo: NarInfo, nar: UploadedNar, names: ProofOptions["names"]) {
+function describeFile({ url, narHash }: NarInfo, nar: UploadedNar, named: NamedFile | undefined) {
   const castore = parseNarUrl(url);
   if (castore) {
     if (!equals(encodeEntry(castore.node), encodeEntry(nar.root))) {
@@ -112,31 +128,31 @@ async function describeFile(url: string, narInfo: NarInfo, nar: UploadedNar, nam
         `Cannot accept URL ${url}: it is of another NAR`,
       );
     }
-    const { narHash } = narInfo;
     return { narSha256: narHash, compression: "none", fileSize: nar.narSize, sha256: narHash };
   }
-  const name = url.startsWith("nar/") ? parseNarFileName(url.slice("nar/".length)) : undefined;
-  const file = name && await receivedFile(names, name.text);
-  if (!file) {
+  if (!named?.received) {
     throw new MissingError(
       "file",
       url,
       `Cannot accept URL ${url}: no such file was received; upload it first`,
     );
   }
-  return { ...file, sha256: name.sha256 };
+  return { ...named.received, sha256: named.name.sha256 };
 }
 
-async function checkReferences(
+async function missingReferences(
   { storePath, references }: NarInfo,
   { pathInfos }: ProofOptions,
-): Promise<void> {
+): Promise<StorePath[]> {
   const known = await Promise.all(
     references.map(async (reference) =>
       reference.hashPart === storePath.hashPart || await pathInfos.get(reference.hashPart) !== undefined
     ),
   );
-  const missing = references.filter((_, i) => !known[i]);
+  return references.filter((_, i) => !known[i]);
+}
+
+function refuseMissing(missing: readonly StorePath[]): void {
   if (missing.length === 0) return;
   const others = missing.length > 1 ? ` and ${missing.length - 1} more` : "";
   throw new MissingError(

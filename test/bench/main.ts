@@ -1,7 +1,7 @@
 /**
  * How fast the server is beside nix without one: `deno task bench [--quick] [--only TEXT]`. Rows as report.ts says, on
- * stdout; what they measure is said in uploads.ts, downloads.ts, requests.ts, grpc.ts and browser.ts; on what, in corpora.ts. Needs Linux,
- * nix and curl, wrk for the rows of requests, node, go and h2load for those of gRPC, chromium for those of the browser, and `FIRN_HARMONIA` for those beside harmonia.
+ * stdout; what they measure is said in uploads.ts, downloads.ts, remote.ts, edge.ts, requests.ts, grpc.ts and browser.ts; on what, in corpora.ts. Needs Linux,
+ * nix and curl, wrk for the rows of requests, node, go and h2load for those of gRPC, chromium for those of the browser, denokv for those of remote stores, and `FIRN_HARMONIA` for those beside harmonia.
  * Three rounds take about twenty minutes on two quiet cores.
  */
 import { parseArgs } from "node:util";
@@ -10,8 +10,10 @@ import type { BenchContext } from "./bench_context.ts";
 import { benchBrowser } from "./browser.ts";
 import { cacheFolder, type Corpus, CORPUS_NAMES, type CorpusName, openCorpus, warm } from "./corpora.ts";
 import { benchDownloads } from "./downloads.ts";
+import { benchEdge } from "./edge.ts";
 import { benchGrpc } from "./grpc.ts";
 import { emptyFolder, removeTree, settle } from "./measure.ts";
+import { benchRemote } from "./remote.ts";
 import { Report } from "./report.ts";
 import { benchRequests } from "./requests.ts";
 import { benchUploads } from "./uploads.ts";
@@ -72,6 +74,8 @@ try {
     await benchUploads(name, context);
     await benchDownloads(name, context);
   }
+  await benchRemote(context);
+  await benchEdge(context);
   await benchRequests(context);
   await benchGrpc(context);
   await benchBrowser(context);

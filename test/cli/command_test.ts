@@ -10,7 +10,7 @@ commandTest(
     for (const args of [["--help"], ["-h"], ["help"]]) {
       const { code, stdout, stderr } = await firn(args);
       assert.equal(code, 0);
-      for (const command of ["serve", "gc", "pin", "unpin", "pins", "stats"]) {
+      for (const command of ["serve", "token", "gc", "pin", "unpin", "pins", "stats"]) {
         assert.match(stdout, new RegExp(`^\\s+${command} `, "m"));
       }
       assert.equal(stderr, "");
@@ -19,8 +19,9 @@ commandTest(
     assert.equal(bare.code, 2);
     assert.match(bare.stdout + bare.stderr, /^\s+serve /m);
 
-    const { code, stdout } = await firn(["serve", "--help"]);
+    const { code, stdout, stderr } = await firn(["serve", "--help"]);
     assert.equal(code, 0);
+    assert.equal(stderr, "", "the runtime does not take it for a module to be served");
     const options = [
       "listen",
       "content-listen",
@@ -37,6 +38,10 @@ commandTest(
       "no-mass-query",
       "references",
       "directory-sizes",
+      "oidc",
+      "private",
+      "trust-proxy",
+      "token-key",
     ];
     for (const option of options) {
       assert.ok(stdout.includes(`--${option}`), option);
@@ -75,7 +80,7 @@ commandTest("what cannot be carried out is exit code 2 and a line that says why"
   await assertMisused(["serve", "--secret-key", `${folder}/bad.key`], /Cannot use the secret key .*bad\.key/);
   await assertMisused(
     ["serve", "--listen=127.0.0.1:0", "--store", "s3://bucket"],
-    /Cannot open the store s3:\/\/bucket: want a folder, file:\/\/\/folder, memory: or grpc\+http:/,
+    /Cannot open the store s3:\/\/bucket: want a folder, file:\/\/\/folder, memory:, kv:, kv\+https:\/\/HOST or grpc\+http:/,
   );
   await assertMisused(
     ["serve", "--store", "grpc+http://host/path", "--near", "memory:"],

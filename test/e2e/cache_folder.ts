@@ -59,12 +59,14 @@ export function field(narInfo: string, name: string): string {
   return new RegExp(`^${name}: (.*)$`, "m").exec(narInfo)?.[1] ?? "";
 }
 
-/** PUT a body and read the answer. */
+/** PUT a body and read the answer. @param token that may write, where one is wanted */
 export async function put(
   url: string,
   body: string | Uint8Array<ArrayBuffer>,
+  token?: string,
 ): Promise<{ status: number; text: string }> {
-  const response = await fetch(url, { method: "PUT", body });
+  const headers: HeadersInit = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  const response = await fetch(url, { method: "PUT", body, headers });
   return { status: response.status, text: await response.text() };
 }
 

@@ -3,44 +3,17 @@
  * repeated succeeds; what was acknowledged is still there; and no narinfo is served whose NAR is missing or wrong.
  */
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
-import { zstdDecompressSync } from "node:zlib";
-import { type CachedPath, CacheFolder, field, forEach, hashPart, put } from "./cache_folder.ts";
-import { type Closure, manyPaths } from "./closures.ts";
-import { lines, nixTest, User } from "./nix.ts";
+import { type CachedPath, CacheFolder, forEach, put } from "./cache_folder.ts";
+import { manyPaths } from "./closures.ts";
+import { nixTest, User } from "./nix.ts";
 import { pull } from "./pull.ts";
 import { FirnServer, pause } from "./server.ts";
 import { Tap } from "./tap.ts";
+import { assertWhole, narDigests } from "./whole.ts";
 
 /** A whole number from 1 to `most`. */
 function random(most: number): number {
   return 1 + Math.floor(Math.random() * most);
-}
-
-/** SHA-256 of every path's NAR in hexadecimal, in the order of the closure, converted by nix. */
-async function narDigests(user: User, closure: Closure): Promise<string[]> {
-  const hashes = closure.paths.map((path) => closure.narHashes.get(path)!);
-  return lines(await user.nixCommand("hash", "to-base16", "--type", "sha256", ...hashes));
-}
-
-/** Every narinfo that is served leads to a NAR that is whole. @returns how many are served */
-async function assertWhole(server: FirnServer, closure: Closure, digests: string[]): Promise<number> {
-  let served = 0;
-  await forEach(closure.paths.entries(), 4, async ([index, path]) => {
-    const answer = await fetch(`${server.url}/${hashPart(path)}.narinfo`);
-    const narInfo = await answer.text();
-    if (answer.status === 404) return;
-    assert.equal(answer.status, 200, narInfo);
-    const nar = await fetch(`${server.url}/${field(narInfo, "URL")}`);
-    const body = new Uint8Array(await nar.arrayBuffer());
-    assert.equal(nar.status, 200, `the NAR of ${path}`);
-    const compression = field(narInfo, "Compression");
-    assert.ok(compression === "none" || compression === "zstd", compression);
-    const bytes = compression === "zstd" ? zstdDecompressSync(body) : body;
-    assert.equal(createHash("sha256").update(bytes).digest("hex"), digests[index], `the NAR of ${path}`);
-    served++;
-  });
-  return served;
 }
 
 /** How often the server dies before nix is left to finish. */

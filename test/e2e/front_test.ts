@@ -35,10 +35,11 @@ nixTest(
 
     const absent = `${front.url}/${"0".repeat(32)}.narinfo`;
     const refused = await fetch(absent);
-    assert.equal(refused.status, 502);
+    assert.equal(refused.status, 503);
+    assert.equal(refused.headers.get("retry-after"), "5");
     assert.equal(await refused.text(), "Cannot reach a store that this server asks; its log says why\n");
     const blob = await fetch(`${front.url}/blob`, { method: "PUT", body: "kept nowhere" });
-    assert.equal(blob.status, 502);
+    assert.equal(blob.status, 503);
     await blob.body?.cancel();
     assert.match(front.log, /Cannot reach grpc\+unix:/);
 

@@ -102,8 +102,11 @@ async function removeFolder(folder: string): Promise<void> {
 
 /** A user of nix with an empty HOME, where nix remembers the narinfos it has seen. */
 export class User {
-  /** @param home made when missing; the same home is the same user again */
-  constructor(readonly nix: Nix, readonly home: string) {
+  /**
+   * @param home made when missing; the same home is the same user again
+   * @param settings more lines of nix.conf
+   */
+  constructor(readonly nix: Nix, readonly home: string, readonly settings: readonly string[] = []) {
     Deno.mkdirSync(home, { recursive: true });
   }
 
@@ -120,7 +123,7 @@ export class User {
         HOME: this.home,
         PATH: Deno.env.get("PATH") ?? "/usr/bin:/bin",
         TMPDIR: this.home,
-        NIX_CONFIG: SETTINGS.join("\n"),
+        NIX_CONFIG: [...SETTINGS, ...this.settings].join("\n"),
       },
       stdin,
       stdout: "piped",

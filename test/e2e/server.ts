@@ -42,7 +42,27 @@ export class FirnServer implements AsyncDisposable {
    * @throws {Error} with what it printed, if it ends or stays silent instead
    */
   static async start(store: string, ...options: string[]): Promise<FirnServer> {
-    const server = new FirnServer(spawnServe(store, options), store);
+    return await FirnServer.#started(new FirnServer(spawnServe(store, options), store));
+  }
+
+  /** As `start`, with variables besides those of this process. */
+  static async startWith(
+    env: Record<string, string>,
+    store: string,
+    ...options: string[]
+  ): Promise<FirnServer> {
+    return await FirnServer.#started(new FirnServer(spawnServe(store, options, env), store));
+  }
+
+  /**
+   * As `start`, as a platform runs an endpoint: `deno serve mod.ts`, with no permission but the network, the environment and its own
+   * source, and no variable but these and what Deno KV and S3 let in.
+   */
+  static async startEdge(store: string, env: Record<string, string> = {}): Promise<FirnServer> {
+    return await FirnServer.#started(new FirnServer(spawnEdge({ FIRN_STORE: store, ...env }), store));
+  }
+
+  static async #started(server: FirnServer): Promise<FirnServer> {
     const ended = server.child.status.then(() => server.#drained).then(() => "ended");
     const address = server.#address();
     const first = await within(PATIENCE, Promise.race([address, ended]));
@@ -105,12 +125,40 @@ export class FirnServer implements AsyncDisposable {
 }
 
 /** Start `serve` and return at once; for tests in which it should not come up. */
-export function spawnServe(store: string, options: string[] = []): Deno.ChildProcess {
+export function spawnServe(
+  store: string,
+  options: string[] = [],
+  env: Record<string, string> = {},
+): Deno.ChildProcess {
   return new Deno.Command(Deno.execPath(), {
     args: [
       ...["run", "-A", MAIN, "serve", "--listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0"],
       ...["--store", store, ...options],
     ],
+    env,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+}
+
+/** Start an endpoint and return at once. What `deno` needs itself is in its cache, and nothing may be asked of a user. */
+export function spawnEdge(env: Record<string, string>, module = MAIN): Deno.ChildProcess {
+  const own = ["HOME", "PATH", "DENO_DIR", "XDG_CACHE_HOME", "DENO_KV_ACCESS_TOKEN"]
+    .concat("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY");
+  const kept = own.flatMap((name) => Deno.env.has(name) ? [[name, Deno.env.get(name)!]] : []);
+  return new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["serve", "--no-prompt", "--cached-only", "--host", "127.0.0.1", "--port", "0"],
+      ...[
+        "--allow-net",
+        "--allow-env",
+        `--allow-read=${fileURLToPath(new URL("../..", import.meta.url))}`,
+        module,
+      ],
+    ],
+    clearEnv: true,
+    env: { ...Object.fromEntries(kept), NO_COLOR: "1", ...env },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",

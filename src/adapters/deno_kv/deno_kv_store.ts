@@ -1,8 +1,8 @@
 /**
  * A ByteStore in Deno KV: a local file, a `denokv` server or Deno Deploy. What lies where is told in records.ts.
  *
- * Limits it works within: 65,536 bytes a value, 2,048 a key, 819,200 bytes, 1,000 mutations and 100 checks an atomic, 10
- * keys a `getMany`. Several processes may use one store at the same time.
+ * Limits it works within: 65,536 bytes a value, 2,048 a key, 819,200 bytes, 81,920 of them keys, 1,000 mutations and 10 checks an
+ * atomic, 10 keys a `getMany`. Several processes may use one store at the same time.
  */
 import type { Bytes } from "../../bytes/bytes.ts";
 import {
@@ -16,7 +16,9 @@ import { DamageError } from "../../errors.ts";
 import { commit, pauseBefore } from "./commit.ts";
 import { GroupCommit } from "./group_commit.ts";
 import { LongValues } from "./long_values.ts";
+import { Lookups } from "./lookups.ts";
 import { type Head, type HeadEntry, Keys, type KvLike, longHead, PIECE_LENGTH } from "./records.ts";
+import { type KvOperation, watchKv } from "./watched_kv.ts";
 
 /** Milliseconds a draft must be old to be swept: an hour. */
 const SWEEP_AGE = 3_600_000;
@@ -25,6 +27,10 @@ const SWEEP_AGE = 3_600_000;
 export interface DenoKvOptions {
   /** First part of every key, at most 100 characters, so that one database can hold several stores. */
   readonly prefix?: string;
+  /** Checks an atomic may have: 10 (default) on a server, 100 in a file. Short values put at once share as few atomics as that allows. */
+  readonly mostChecks?: number;
+  /** Told of each operation when it has ended. */
+  readonly onOperation?: (operation: KvOperation) => void;
 }
 
 /** A ByteStore in Deno KV. */
@@ -39,7 +45,8 @@ export interface DenoKvStore extends ByteStore {
 
 /** The store in this database, which stays the caller's: disposing the store does not close it. */
 export function openDenoKv(kv: KvLike, options: DenoKvOptions = {}): DenoKvStore {
-  return new KvStore(kv, new Keys(options.prefix ?? "firn"));
+  const { prefix = "firn", mostChecks = 10, onOperation } = options;
+  return new KvStore(onOperation ? watchKv(kv, { onOperation }) : kv, new Keys(prefix), mostChecks);
 }
 
 class KvStore implements DenoKvStore {
@@ -47,12 +54,14 @@ class KvStore implements DenoKvStore {
   #keys: Keys;
   #longValues: LongValues;
   #group: GroupCommit;
+  #lookups: Lookups<Head>;
 
-  constructor(kv: KvLike, keys: Keys) {
+  constructor(kv: KvLike, keys: Keys, mostChecks: number) {
     this.#kv = kv;
     this.#keys = keys;
     this.#longValues = new LongValues(kv, keys);
-    this.#group = new GroupCommit(kv, keys, this.#longValues);
+    this.#lookups = new Lookups(kv);
+    this.#group = new GroupCommit(kv, keys, this.#longValues, mostChecks);
   }
 
   async get(key: string, range?: ByteRange): Promise<Bytes | undefined> {
@@ -63,7 +72,7 @@ class KvStore implements DenoKvStore {
   /** Reads a short value after all: Deno KV has no smaller question. */
   async has(key: string): Promise<boolean> {
     checkKey(key);
-    return (await this.#kv.get(this.#keys.head(key))).versionstamp !== null;
+    return (await this.#lookups.get(this.#keys.head(key))).versionstamp !== null;
   }
 
   async put(key: string, value: Bytes): Promise<void> {
@@ -115,7 +124,7 @@ class KvStore implements DenoKvStore {
   async #read(key: string, range?: ByteRange): Promise<{ entry: HeadEntry; value: Bytes | undefined }> {
     let missed: string | null = null;
     while (true) {
-      const entry = await this.#kv.get<Head>(this.#keys.head(key));
+      const entry = await this.#lookups.get(this.#keys.head(key));
       if (entry.value === null) return { entry, value: undefined };
       const head = longHead(entry);
       if (!head) {

@@ -8,8 +8,6 @@ import { commit, pauseBefore } from "./commit.ts";
 import type { LongValues } from "./long_values.ts";
 import { type Head, type HeadEntry, type Keys, type KvLike, longHead } from "./records.ts";
 
-/** The checks Deno KV allows an atomic; there is one for each key. */
-const MOST_KEYS = 100;
 /** Of the 819,200 bytes an atomic may have, keys included. */
 const MOST_BYTES = 780_000;
 /** What a key may add beside its own text, which stands in a check and in a mutation, and the draft of an old value. */
@@ -32,13 +30,19 @@ export class GroupCommit {
   /** The group that may still be joined. */
   #open: Group | undefined;
 
-  constructor(readonly kv: KvLike, readonly keys: Keys, readonly longValues: LongValues) {}
+  /** @param mostKeys how many checks an atomic may have: there is one for each key */
+  constructor(
+    readonly kv: KvLike,
+    readonly keys: Keys,
+    readonly longValues: LongValues,
+    readonly mostKeys: number,
+  ) {}
 
   /** Sets or deletes (`undefined`) a value of at most one piece, which is the callee's now. Resolves when durable. */
   change(key: string, value: Bytes | undefined): Promise<void> {
     const bytes = BYTES_PER_KEY + 2 * key.length + (value?.length ?? 0);
     let group = this.#open;
-    if (!group || group.changes.size >= MOST_KEYS || group.bytes + bytes > MOST_BYTES) {
+    if (!group || group.changes.size >= this.mostKeys || group.bytes + bytes > MOST_BYTES) {
       group = { changes: new Map(), bytes: 0, done: Promise.withResolvers() };
       this.#open = group;
       this.#run(group);

@@ -6,7 +6,7 @@ import type { Bytes } from "../../bytes/bytes.ts";
 import { Budget } from "../../bytes/budget.ts";
 import type { ByteRange } from "../../castore/byte_store.ts";
 import { StoreFullError } from "../../errors.ts";
-import { Rounds } from "./turns.ts";
+import { Rounds } from "./rounds.ts";
 
 /** What is needed of a platform; `Deno` is one. */
 export type FsPlatform = Pick<

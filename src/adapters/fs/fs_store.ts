@@ -7,6 +7,7 @@
  */
 import { BufferPool } from "../../bytes/buffer_pool.ts";
 import type { Bytes } from "../../bytes/bytes.ts";
+import { Turns } from "../../bytes/turns.ts";
 import {
   type ByteRange,
   type ByteStore,
@@ -18,7 +19,6 @@ import {
 import { DurableFiles, type FsPlatform } from "./durable_files.ts";
 import { pathOfKey, pieceOfFile, pieceOfFolder } from "./key_path.ts";
 import { lockFile } from "./lock.ts";
-import { Turns } from "./turns.ts";
 
 /**
  * Opens the store in this directory, which is made when missing. Throws `StoreBusyError` while another process has it

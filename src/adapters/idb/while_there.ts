@@ -55,6 +55,10 @@ export class WhileThere implements PackedStore {
     return await this.store.use();
   }
 
+  get taken(): PackedStore["taken"] {
+    return this.store.taken;
+  }
+
   async lengthOf(key: string): Promise<number | undefined> {
     this.#check();
     return await this.store.lengthOf(key);

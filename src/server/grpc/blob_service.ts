@@ -24,7 +24,7 @@ const MAX_BAO = 3 * 1024 * 1024;
  * breaks off, no blob is visible.
  */
 export function blobService(
-  { blobs, stallMs }: Pick<ServerContext, "blobs" | "stallMs">,
+  { blobs, stallMs, watch }: Pick<ServerContext, "blobs" | "stallMs" | "watch">,
 ): ServiceImpl<Era["blobService"]> {
   return {
     async stat(request) {
@@ -51,7 +51,8 @@ export function blobService(
     async put(requests, { signal }) {
       const pieces = dataOf(incoming(requests, signal, stallMs));
       try {
-        const { digest } = await blobs.put(await wholeIfSmall(pieces));
+        const { digest, size } = await blobs.put(await wholeIfSmall(pieces));
+        watch?.stored?.("blob", size);
         return { digest };
       } finally {
         pieces.return().catch(() => {}); // a put may fail before it reads

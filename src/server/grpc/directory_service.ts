@@ -30,7 +30,7 @@ export const DIRECTORY_CODES: Readonly<Record<Era["name"], MethodCodes>> = {
  * nothing if the root is not there. Put takes a closure leaves first; sizes by either rule are kept.
  */
 export function directoryService(
-  { directories, stallMs }: Pick<ServerContext, "directories" | "stallMs">,
+  { directories, stallMs, watch }: Pick<ServerContext, "directories" | "stallMs" | "watch">,
   era: Era,
 ): ServiceImpl<Era["directoryService"]> {
   return {
@@ -53,6 +53,7 @@ export function directoryService(
 
     async put(requests, { signal }) {
       const rootDigest = await directories.putClosure(directoriesOf(incoming(requests, signal, stallMs)));
+      watch?.stored?.("directory", 0);
       return { rootDigest };
     },
   };

@@ -9,6 +9,7 @@ import { Health } from "../../gen/grpc/health/v1/health_pb.ts";
 import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflection as ServerReflectionAlpha } from "../../gen/grpc/reflection/v1alpha/reflection_pb.ts";
 import type { ServerContext } from "../context.ts";
+import type { Readiness } from "../readiness.ts";
 import { blobService } from "./blob_service.ts";
 import { DIRECTORY_CODES, directoryService } from "./directory_service.ts";
 import { type Era, SNIX, TVIX } from "./era.ts";
@@ -20,10 +21,12 @@ import { reflectionService } from "./reflection.ts";
 import { answerErrors, answersBy, type MethodCodes } from "./status.ts";
 
 /** What the services need of the server. */
-export type GrpcContext = Pick<
-  ServerContext,
-  "blobs" | "directories" | "pathInfos" | "names" | "hashes" | "log" | "stallMs"
->;
+export type GrpcContext =
+  & Pick<
+    ServerContext,
+    "blobs" | "directories" | "pathInfos" | "names" | "hashes" | "log" | "stallMs"
+  >
+  & Partial<Pick<ServerContext, "logFailure" | "watch">>;
 
 /** How they are served. */
 export interface GrpcOptions {
@@ -31,6 +34,8 @@ export interface GrpcOptions {
   readonly maxMessageBytes?: number;
   /** Aborted when the server begins to stop: health is NOT_SERVING from then on. */
   readonly stopping?: AbortSignal;
+  /** Asked by Check and List; default ready. */
+  readonly readiness?: Pick<Readiness, "why">;
 }
 
 const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
@@ -41,7 +46,7 @@ export function grpcHandlers(context: GrpcContext, options: GrpcOptions = {}): r
   const connect = { readMaxBytes: limit, jsonOptions: { ignoreUnknownFields: false } }; // dropping one could change a digest
   const handlers: UniversalHandler[] = [];
   const add = <T extends DescService>(service: T, implementation: ServiceImpl<T>, codes?: MethodCodes) => {
-    const answer = answersBy(context.log, codes);
+    const answer = answersBy(context.logFailure ?? context.log, codes);
     const router = createConnectRouter(connect);
     router.service(service, implementation, { interceptors: [answerErrors(answer)] });
     for (const handler of router.handlers) {
@@ -62,7 +67,7 @@ export function grpcHandlers(context: GrpcContext, options: GrpcOptions = {}): r
     ServerReflectionAlpha,
   ];
   const reflection = reflectionService(services);
-  add(Health, healthService(services.map(({ typeName }) => typeName), options.stopping));
+  add(Health, healthService(services.map(({ typeName }) => typeName), options));
   add(ServerReflection, reflection);
   // The types say v1, of which v1alpha differs in its name only.
   add(ServerReflectionAlpha as unknown as typeof ServerReflection, reflection);

@@ -1,29 +1,39 @@
 /** grpc.health.v1: whether the server serves. It does, until it begins to stop. */
 import type { ServiceImpl } from "@connectrpc/connect";
+import type { Readiness } from "../readiness.ts";
 import { MissingError } from "../../errors.ts";
 import {
   type Health,
   HealthCheckResponse_ServingStatus as Status,
 } from "../../gen/grpc/health/v1/health_pb.ts";
 
+export interface HealthOptions {
+  /** Aborted when the server begins to stop. */
+  readonly stopping?: AbortSignal;
+  readonly readiness?: Pick<Readiness, "why">;
+}
+
 /**
- * The health of these services, and under the empty name of the server. A Watch ends after NOT_SERVING, for nothing can
+ * The health of these services, and under the empty name of the server: whether it is ready, as `/readyz` says. A Watch
+ * tells only of its stop. It ends after NOT_SERVING, for nothing can
  * follow and the server waits for its calls to end.
  */
 export function healthService(
   services: readonly string[],
-  stopping: AbortSignal | undefined,
+  { stopping, readiness }: HealthOptions,
 ): ServiceImpl<typeof Health> {
   const names = new Set(["", ...services]);
+  const looked = async () => await readiness?.why() === undefined ? status() : Status.NOT_SERVING;
   const status = () => stopping?.aborted ? Status.NOT_SERVING : Status.SERVING;
   return {
-    check({ service }) {
+    async check({ service }) {
       if (!names.has(service)) throw new MissingError("service", JSON.stringify(service));
-      return { status: status() };
+      return { status: await looked() };
     },
 
-    list() {
-      return { statuses: Object.fromEntries([...names].map((name) => [name, { status: status() }])) };
+    async list() {
+      const status = await looked();
+      return { statuses: Object.fromEntries([...names].map((name) => [name, { status }])) };
     },
 
     async *watch({ service }, { signal }) {
