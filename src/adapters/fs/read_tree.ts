@@ -11,6 +11,8 @@ import { FormatError, UnreadableError } from "../../errors.ts";
 import type { NarToken } from "../../nar/parser.ts";
 import type { RawNames } from "./raw_names.ts";
 
+/** Milliseconds after which others have their turn. */
+const TURN_MS = 20;
 /** Bytes read at a time. */
 const PIECE = 1024 * 1024;
 
@@ -36,6 +38,7 @@ export interface TreeOptions {
  */
 export async function* readTree(path: string, options: TreeOptions): AsyncGenerator<NarToken, void, void> {
   const open: Iterator<TreeEntry>[] = [];
+  let turn = performance.now();
   let next: TreeEntry | undefined = { name: EMPTY, path, type: typeOf(at(path, () => Deno.lstatSync(path))) };
   while (next || open.length > 0) {
     if (!next) {
@@ -56,6 +59,10 @@ export async function* readTree(path: string, options: TreeOptions): AsyncGenera
       );
     }
     if (open.length === 0) return;
+    if (performance.now() - turn > TURN_MS) {
+      await new Promise((resolve) => setTimeout(resolve, 0)); // thousands of short files are read without waiting for any
+      turn = performance.now();
+    }
     next = open[open.length - 1].next().value;
   }
 }

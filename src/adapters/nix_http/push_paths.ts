@@ -12,8 +12,13 @@ import { Background } from "../../bytes/background.ts";
 import { Budget } from "../../bytes/budget.ts";
 import type { Bytes } from "../../bytes/bytes.ts";
 import { toHex } from "../../bytes/hex.ts";
-import { type BlobService, type ChunkMeta, SHORT_LENGTH } from "../../castore/blob_service.ts";
-import { formatDigest } from "../../castore/digest.ts";
+import {
+  type BlobReader,
+  type BlobService,
+  type ChunkMeta,
+  SHORT_LENGTH,
+} from "../../castore/blob_service.ts";
+import { type Digest, formatDigest } from "../../castore/digest.ts";
 import type { DirectoryService } from "../../castore/directory_service.ts";
 import type { DirectoryNode, FileNode, Node } from "../../castore/node.ts";
 import { directoryItems } from "../../castore/read_directory.ts";
@@ -35,7 +40,10 @@ const ROUNDS = 3;
 
 /** Where the contents of a path are read from. What is read has the digest that was asked for. */
 export interface ContentSource {
-  readonly blobs: Pick<BlobService, "chunks" | "open">;
+  /** Chunks of files, and each chunk; and files of at most 128 KiB, which are a chunk. */
+  readonly blobs: Pick<BlobService, "chunks"> & {
+    open(digest: Digest): Promise<Pick<BlobReader, "bytes"> | undefined>;
+  };
   readonly directories: Pick<DirectoryService, "getClosure">;
 }
 

@@ -5,11 +5,13 @@ import { RemoteError } from "../../errors.ts";
 export class RefusedError extends RemoteError {
   /**
    * @param status of HTTP
-   * @param retryAfterMs what the remote wants to be waited, if it says so
+   * @param reason what the remote says
+   * @param retryAfterMs what it wants to be waited, if it says so
    */
   constructor(
     address: string,
     readonly status: number,
+    readonly reason: string,
     message: string,
     readonly retryAfterMs?: number,
   ) {

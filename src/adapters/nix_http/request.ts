@@ -71,8 +71,8 @@ export async function request(
   if (options.stay && status >= 300 && status < 400 && status !== 304) throw await ledAway(options, response);
   if (status < 400 || accept.includes(status)) return response;
   const waitMs = parseRetryAfter(response.headers.get("retry-after"));
-  const message = `${advice(status, url)}: ${status} ${await reason(response)}`;
-  throw new RefusedError(address, status, message, waitMs);
+  const why = await reason(response);
+  throw new RefusedError(address, status, why, `${advice(status, url)}: ${status} ${why}`, waitMs);
 }
 
 function bounded({ signal, timeoutMs }: RemoteOptions): AbortSignal | undefined {
@@ -88,6 +88,7 @@ async function ledAway({ address }: RemoteOptions, response: Response): Promise<
   return new RefusedError(
     address,
     status,
+    `it leads to ${where}`,
     `Cannot use ${response.url || address}: it leads to ${where}; use that address`,
   );
 }
@@ -98,6 +99,10 @@ function advice(status: number, url: string): string {
 }
 
 async function reason(response: Response): Promise<string> {
+  if (response.headers.get("content-type")?.includes("html")) { // a page for people, of something in between
+    await response.body?.cancel();
+    return response.statusText;
+  }
   let text = "";
   const decoder = new TextDecoder();
   try {
