@@ -176,6 +176,7 @@ async function readPart(path: string, start: number, size: number): Promise<Byte
     }
     return bytes.subarray(0, length);
   } catch (cause) {
-    throw new UnreadableError(`Cannot read ${path} again: ${(cause as Error).message}`, { cause });
+    const why = (cause as Error).message.replace(/: [a-z]+ '.*'$/s, "");
+    throw new UnreadableError(`Cannot read ${path} again: ${why}`, { cause });
   }
 }
