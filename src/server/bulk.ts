@@ -36,10 +36,12 @@ import { MAX_VALUE_LENGTH } from "../castore/byte_store.ts";
 import type { ChunkMeta } from "../castore/blob_service.ts";
 import { type Digest, DIGEST_LENGTH } from "../castore/digest.ts";
 import { encodeDirectory } from "../castore/directory.ts";
+import { pathInfosFor } from "./access/reach.ts";
 import { bodyStream } from "./bodies.ts";
 import { contentEncoding, decodedBody } from "./content_encoding.ts";
 import type { ServerContext } from "./context.ts";
 import { HttpError } from "./http_error.ts";
+import { callerOf } from "./visitors.ts";
 
 /** Most digests in a request that is answered with digests, or with one blob. */
 export const MANY = 65_536;
@@ -59,11 +61,6 @@ const ABSENT = new Uint8Array(0);
 const ENCODINGS = ["zstd", "gzip"] as const;
 const BINARY = { "content-type": "application/octet-stream", "x-content-type-options": "nosniff" };
 
-/** Whether a POST to a path only reads. */
-export function isBulkRead(path: string): boolean {
-  return /^\/(?:blob\/(?:missing|read|chunks)|directory\/read|path-info\/missing)$/.test(path);
-}
-
 /** Adds the routes. */
 export function bulkRoutes(app: Hono, context: ServerContext): void {
   const { blobs, directories, pathInfos } = context;
@@ -72,7 +69,8 @@ export function bulkRoutes(app: Hono, context: ServerContext): void {
   });
   app.post("/path-info/missing", async (c) => {
     const asked = await listOf(c, HASH_PART_BYTES, MANY, context);
-    return await missing(asked, async (part) => await pathInfos.get(toNixBase32(part)) !== undefined);
+    const visible = pathInfosFor(callerOf(c), pathInfos);
+    return await missing(asked, async (part) => await visible.get(toNixBase32(part)) !== undefined);
   });
   answering(app, "/blob/read", "blobs", context, async (digest) => {
     const blob = await blobs.open(digest);

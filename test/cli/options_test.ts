@@ -21,6 +21,7 @@ Deno.test("without options, the defaults", () => {
     wantMassQuery: true,
     strictReferences: false,
     writingOrigins: [],
+    access: { private: false, trustedProxies: [] },
     sizes: "documented",
     hashWorkers: Math.min(navigator.hardwareConcurrency - 1, 4),
   });
@@ -123,6 +124,7 @@ Deno.test("an option outweighs its variable", () => {
     wantMassQuery: true,
     strictReferences: false,
     writingOrigins: [],
+    access: { private: false, trustedProxies: [] },
     sizes: "documented",
     hashWorkers: Math.min(navigator.hardwareConcurrency - 1, 4),
   });
