@@ -207,7 +207,7 @@ nixTest(
     await using proxy = new Proxy(server.url);
     const deaths = [/blob\/write/, /directory/, /path-info$/];
     let restarting: Promise<void> | undefined;
-    proxy.before = async ({ path }) => {
+    proxy.before = ({ path }) => {
       if (restarting === undefined && deaths[0]?.test(path)) {
         deaths.shift();
         restarting = server.kill().then(async () => {
