@@ -96,6 +96,7 @@ async function send(
     signal,
     enter: (phase, path) => tally.enter(phase, path),
     count: (bytes, shared) => tally.count(bytes, shared),
+    published: (paths) => tally.published(paths),
   });
   return { sources, pushed };
 }

@@ -9,6 +9,7 @@ export class PushTally {
   readonly #started = performance.now();
   #doing = "asking what is there";
   #paths = 0;
+  #published = 0;
   /** Bytes of bodies that were answered, and how many requests there were. */
   #moved = 0;
   #requests = 0;
@@ -41,6 +42,11 @@ export class PushTally {
 
   enter(phase: PushPhase, path: StorePath | undefined): void {
     if (phase !== "asking") this.#doing = path ? `${phase} ${formatStorePath(path)}` : phase;
+    this.#tell();
+  }
+
+  published(paths: number): void {
+    this.#published += paths;
     this.#tell();
   }
 
@@ -82,7 +88,7 @@ export class PushTally {
   #tell(): void {
     this.#progress.tell(() => {
       const seconds = (performance.now() - this.#started) / 1000;
-      const paths = this.#paths > 0 ? `${count(this.#paths, "path")}: ` : "";
+      const paths = this.#paths > 0 ? `${this.#published} of ${count(this.#paths, "path")}: ` : "";
       return `${paths}${formatSize(this.#sent)} sent, ${formatSize(this.#shared)} there already, ${
         formatSize(Math.round(this.#moved / seconds))
       }/s; ${this.#doing}`;

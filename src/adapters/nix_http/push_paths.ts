@@ -30,7 +30,7 @@ import { RefusedError } from "./refused_error.ts";
 
 /** Files that are asked about together, and bytes in them. */
 const GROUP = 8192;
-const GROUP_BYTES = 256 * 1024 * 1024;
+const GROUP_BYTES = 64 * 1024 * 1024;
 /** Paths that are published together. */
 const PATHS = 128;
 /** Requests under way at once. */
@@ -70,6 +70,8 @@ export interface PushOptions {
   readonly enter?: (phase: PushPhase, path?: StorePath) => void;
   /** Told bytes of contents that the server has now; `shared`: it had them already. */
   readonly count?: (bytes: number, shared: boolean) => void;
+  /** Told so many paths that the server has published now, or had. */
+  readonly published?: (paths: number) => void;
 }
 
 export interface PushedPaths {
@@ -80,17 +82,19 @@ export interface PushedPaths {
   readonly bytes: number;
 }
 
-/** Sends paths, each given after those it refers to. */
+/** Sends paths, each given after those it refers to; one that is given twice is sent once. */
 export async function pushPaths(
-  paths: readonly Outgoing[],
+  given: readonly Outgoing[],
   uploads: FirnUploads,
   options: PushOptions = {},
 ): Promise<PushedPaths> {
   options.enter?.("asking");
-  const hashParts = paths.map(({ storePath }) => storePath.hashPart);
-  const lacking = new Set(await uploads.missingPaths([...new Set(hashParts)]));
+  const byHashPart = new Map(given.map((path) => [path.storePath.hashPart, path]));
+  const paths = [...byHashPart.values()];
+  const lacking = new Set(await uploads.missingPaths([...byHashPart.keys()]));
   const there = paths.filter(({ storePath }) => !lacking.has(storePath.hashPart));
   for (const { narSize } of there) options.count?.(narSize, true);
+  options.published?.(there.length);
   const push = new Push(uploads, options);
   const toSend = paths.filter(({ storePath }) => lacking.has(storePath.hashPart));
   for await (const opened of ahead(toSend, 2, (path) => path.open())) await push.add(opened);
@@ -249,6 +253,7 @@ class Push {
         this.options.enter?.("verifying", info.storePath);
         await this.uploads.writePathInfo(info);
         this.published.push(info.storePath);
+        this.options.published?.(1);
       } finally {
         slots.give(1);
       }

@@ -10,7 +10,7 @@ import { RefusedError } from "./refused_error.ts";
 
 /** How long asking again goes on. */
 export interface RetryOptions {
-  /** Milliseconds that something may go on failing; 0 asks once. */
+  /** Milliseconds that something may go on failing, from its first failure; 0 asks once. */
   readonly patienceMs: number;
   /** Told before each wait: what failed, and how long is waited. */
   readonly waiting?: (error: RemoteError, ms: number) => void;
@@ -31,7 +31,7 @@ export async function retrying<T>(
   { retry, signal }: { readonly retry?: RetryOptions; readonly signal?: AbortSignal },
   ask: () => Promise<T>,
 ): Promise<T> {
-  const started = performance.now();
+  let since: number | undefined;
   for (let attempt = 0;; attempt++) {
     try {
       return await ask();
@@ -40,7 +40,8 @@ export async function retrying<T>(
       const most = Math.min(LONGEST_MS, FIRST_MS * 2 ** attempt);
       const asked = error instanceof RefusedError ? error.retryAfterMs ?? 0 : 0;
       const ms = Math.max(asked, (retry.random ?? Math.random)() * most);
-      if (performance.now() - started + ms > retry.patienceMs) throw error;
+      since ??= performance.now();
+      if (performance.now() - since + ms > retry.patienceMs) throw error;
       retry.waiting?.(error, ms);
       await (retry.wait ?? wait)(ms, signal);
     }

@@ -278,3 +278,15 @@ test("pushing: a server that says it has what it has not ends with its refusal",
   assert.ok(remote.asked.length < 20, `${remote.asked.length} requests`);
   await from[Symbol.asyncDispose]();
 });
+
+test("pushing: a path that is given twice is sent once", async () => {
+  const { from, info } = await published("twice", { a: "some" });
+  await using to = await Site.open("memory:");
+  const remote = remoteOf((request) => to.app.fetch(request));
+  const path = { ...info, open: () => Promise.resolve({ info, source: from.services }) };
+  const { sent, there, bytes } = await pushPaths([path, path], new FirnUploads(remote));
+  assert.deepEqual([sent.length, there.length, bytes], [1, 0, 4]);
+  const again = await pushPaths([path, path], new FirnUploads(remote));
+  assert.deepEqual([again.sent.length, again.there.length, again.bytes], [0, 1, 0]);
+  await from[Symbol.asyncDispose]();
+});
