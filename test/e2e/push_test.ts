@@ -164,25 +164,34 @@ nixTest(
     await using server = await FirnServer.start(`${folder}/store`);
     await using proxy = new Proxy(server.url);
     const args = [closure.root, long, "--max-body", "1MiB", "--no-compress", "--to", proxy.url];
-    // Killed as the server has the n-th request, before the client hears of it.
-    const moments = [["POST", /\/blob\/write/, 3], ["POST", /\/blob\/write/, 9], ["PUT", /joined/, 1], [
-      "PUT",
-      /path-info/,
-      20,
-    ]] as const;
-    for (const [method, path, number] of moments) {
+    // Killed as the n-th request is there: before the server has it, or after, and before the client hears of it.
+    const moments = [
+      ["POST", /missing/, 1, "after"],
+      ["POST", /\/blob\/write/, 3, "after"],
+      ["POST", /\/blob\/write/, 5, "before"],
+      ["POST", /\/blob\/write/, 9, "after"],
+      ["PUT", /joined/, 1, "after"],
+      ["PUT", /directory/, 1, "before"],
+      ["PUT", /path-info/, 1, "before"],
+      ["PUT", /path-info/, 20, "after"],
+    ] as const;
+    for (const [method, path, number, when] of moments) {
       const acknowledged = proxy.blobs(0, true);
       const from = proxy.passed.length;
       const child = startPush(args);
       const ended = child.status;
-      proxy.after = () => {
+      let killed = false;
+      proxy[when] = () => {
         const passed = proxy.passed.slice(from).filter((one) => one.method === method && path.test(one.path));
-        if (passed.filter(({ status }) => status === 200).length === number) child.kill("SIGKILL");
+        const there = when === "before" ? passed : passed.filter(({ status }) => status === 200);
+        if (killed || there.length < number) return;
+        killed = true;
+        child.kill("SIGKILL");
       };
       const { signal } = await ended;
       await Promise.all([child.stdout.cancel(), child.stderr.cancel()]);
-      assert.equal(signal, "SIGKILL", `killed at ${method} ${path} ${number}`);
-      proxy.after = () => {};
+      assert.equal(signal, "SIGKILL", `killed ${when} ${method} ${path} ${number}`);
+      proxy[when] = () => {};
       const twice = [...proxy.blobs(from)].filter((blob) => acknowledged.has(blob));
       assert.deepEqual(twice, [], "nothing that was acknowledged was sent again");
     }

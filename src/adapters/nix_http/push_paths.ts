@@ -18,10 +18,10 @@ import {
   type ChunkMeta,
   SHORT_LENGTH,
 } from "../../castore/blob_service.ts";
+import { filesBelow, leavesFirst } from "../../castore/closure_contents.ts";
 import { type Digest, formatDigest } from "../../castore/digest.ts";
 import type { DirectoryService } from "../../castore/directory_service.ts";
-import type { DirectoryNode, FileNode, Node } from "../../castore/node.ts";
-import { directoryItems } from "../../castore/read_directory.ts";
+import type { FileNode } from "../../castore/node.ts";
 import { DamageError, MissingError } from "../../errors.ts";
 import type { StorePath } from "../../nix/store_path.ts";
 import type { PathInfo } from "../../store/path_info.ts";
@@ -147,7 +147,7 @@ class Push {
   }
 
   async #gather({ info, source }: Opened, first: boolean): Promise<void> {
-    for await (const file of filesOf(info.node, source)) {
+    for await (const file of filesBelow(info.node, source.directories)) {
       this.options.signal?.throwIfAborted();
       const key = toHex(file.digest);
       if (this.#files.has(key)) continue;
@@ -238,7 +238,7 @@ class Push {
     this.options.enter?.("sending");
     await together(this.#waiting, async ({ info: { node }, source }) => {
       if (node.type !== "directory") return;
-      await this.uploads.writeClosure(await leavesFirst(node, source));
+      await this.uploads.writeClosure(await leavesFirst(node, source.directories));
     });
   }
 
@@ -294,45 +294,4 @@ async function together<T>(items: readonly T[], work: (item: T) => Promise<void>
     await working.idle();
   }
   working.check();
-}
-
-/** The distinct files below a node. */
-async function* filesOf(root: Node, { directories }: ContentSource): AsyncGenerator<FileNode, void, void> {
-  if (root.type === "file") yield root;
-  if (root.type !== "directory") return;
-  for await (const { encoded } of directories.getClosure(root.digest)) {
-    for (const { node } of directoryItems(encoded)) if (node.type === "file") yield node;
-  }
-}
-
-/** The encodings of the Directories below a root, and its own, so that each comes after all it refers to. */
-async function leavesFirst(root: DirectoryNode, { directories }: ContentSource): Promise<Bytes[]> {
-  const encodings = new Map<string, Bytes>();
-  for await (const { digest, encoded } of directories.getClosure(root.digest)) {
-    encodings.set(toHex(digest), encoded);
-  }
-  if (encodings.size === 0) throw new MissingError("directory", formatDigest(root.digest));
-  // Root first, each after one that refers to it: turned around that is not always leaves first.
-  const done = new Set<string>();
-  const sorted: Bytes[] = [];
-  const stack = [toHex(root.digest)];
-  while (stack.length > 0) {
-    const key = stack[stack.length - 1];
-    if (done.has(key)) {
-      stack.pop();
-      continue;
-    }
-    const encoded = encodings.get(key)!;
-    const before = stack.length;
-    for (const { node } of directoryItems(encoded)) {
-      if (node.type !== "directory") continue;
-      const below = toHex(node.digest);
-      if (!done.has(below)) stack.push(below);
-    }
-    if (stack.length > before) continue;
-    stack.pop();
-    done.add(key);
-    sorted.push(encoded);
-  }
-  return sorted;
 }
