@@ -54,6 +54,8 @@ export interface Access {
    * where something has to be looked up.
    */
   admit(asking: Asking): Caller | Promise<Caller>;
+  /** Told of a token that was revoked through this server, which takes it no more from now on. */
+  revoked?(id: string): void;
 }
 
 /** How much there may be at once. */

@@ -111,6 +111,23 @@ Deno.test("in a private store everything of other names is as absent, and what h
   assert.equal((await get(site, node, APP))[0], 200);
 });
 
+Deno.test("the origin of contents asks for the same token, and shows the same names", async () => {
+  const site = guardedSite();
+  for (const path of [MINE, OTHER]) assert.equal((await publish(site, path, FILE, ALL))[0], 200);
+  const ask = async (path: string, token?: string) => {
+    const headers = new Headers(token === undefined ? {} : { authorization: `Basic ${btoa(`me:${token}`)}` });
+    const answer = await site.server.contents(
+      new Request(`http://contents.test/nix/store/${path}/`, { headers }),
+    );
+    await answer.body?.cancel();
+    return answer.status;
+  };
+  assert.equal(await ask(MINE), 401);
+  assert.equal(await ask(MINE, APP), 200);
+  assert.equal(await ask(OTHER, APP), 404);
+  assert.equal(await ask(OTHER, ALL), 200);
+});
+
 Deno.test("side files are taken for names of the token only", async () => {
   const site = guardedSite({ private: false });
   const cases: [string, string, number][] = [
