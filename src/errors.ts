@@ -15,6 +15,7 @@
  * | {@link StoreGoneError} | the platform took the store away while it was open | the platform's, or its user's |
  * | {@link StoreVersionError} | the store has a form that this version does not know | the operator's |
  * | {@link RemoteError} | a store that is asked over a network cannot be reached, or fails | the remote's |
+ * | {@link UnreadableError} | a file or folder of this machine cannot be read | the operator's |
  * | {@link UnsupportedError} | this kind of store has no such operation | the caller's |
  */
 
@@ -94,6 +95,11 @@ export class RemoteError extends Error {
   constructor(readonly address: string, message: string, options?: ErrorOptions) {
     super(message, options);
   }
+}
+
+/** A file or folder that the system does not let be read. */
+export class UnreadableError extends Error {
+  override readonly name = "UnreadableError";
 }
 
 /** An operation that this kind of store does not have. */

@@ -1,13 +1,17 @@
 /** The command line: which command, and how errors are told. */
 import {
+  ClaimError,
   ConflictError,
   DamageError,
   FormatError,
+  LimitError,
   MissingError,
   RemoteError,
   StoreBusyError,
   StoreFullError,
   StoreVersionError,
+  UnreadableError,
+  UnsupportedError,
 } from "../errors.ts";
 import { UsageError } from "./usage.ts";
 
@@ -16,6 +20,7 @@ const HELP = `firn: a Nix store of content-addressed files and folders
 usage: firn COMMAND [options]
 
   serve     serve a store over HTTP, as a binary cache that Nix copies into and out of
+  push      send paths, files or folders to a server: in pieces, and only what it lacks
   gc        delete paths, and the contents that no path has
   pin       keep a path, and all it refers to, under a name
   unpin     remove such a name
@@ -29,7 +34,15 @@ usage: firn COMMAND [options]
 /** What is told in a line. Anything else is a fault of firn, and told with where it happened. */
 const EXPECTED = [
   ...[UsageError, ConflictError, DamageError, FormatError, MissingError, RemoteError],
-  ...[StoreBusyError, StoreFullError, StoreVersionError],
+  ...[
+    StoreBusyError,
+    StoreFullError,
+    StoreVersionError,
+    ClaimError,
+    LimitError,
+    UnreadableError,
+    UnsupportedError,
+  ],
 ];
 
 /** Runs a command and returns the exit code: 0, 1 for a failure, 2 for a command line that cannot be carried out. */
@@ -40,6 +53,8 @@ export async function main(args: readonly string[]): Promise<number> {
       case "serve":
         await (await import("./serve.ts")).serve(rest);
         return 0;
+      case "push":
+        return await (await import("./push.ts")).push(rest);
       case "gc":
         return await (await import("./gc.ts")).gc(rest);
       case "pin":

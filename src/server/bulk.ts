@@ -7,8 +7,12 @@
  *   POST /blob/chunks       digests → for each an answer: its chunks, each a digest and a length (u32, little endian)
  *   POST /blob/write        sequence of blobs → JSON {"blobs":…}; each is stored under its own digest
  *   POST /directory/read    digests → for each an answer: the Directory's canonical encoding
+ *   POST /path-info/missing hash parts, 20 bytes each, at most 65,536 → those of no path here, in their order
  *   PUT /blob/DIGEST?joined digests of blobs that are here → the blob they make one after the other, which must be DIGEST;
  *                           answered like PUT /blob. So a blob is sent by those of its chunks that were missing.
+ *   PUT /blob?joined        the same of whatever they make: a part of a blob that has too many chunks for one list
+ *   PUT /directory?joined   digests of blobs that are here → the closure of Directories that the sequence in them is; answered like
+ *                           PUT /directory. So a closure is sent that is longer than a body may be.
  *
  *   digests  := BLAKE3 digests of 32 bytes, one after the other, at most 65,536 for /blob/missing and ?joined and 4096 otherwise
  *   sequence := { length(varint) message }, as in `content.ts`, each message at most 4 MiB
@@ -22,30 +26,33 @@
  * broken connection: what came before it is right. Bodies may come in a Content-Encoding. Refusals are a line of text.
  */
 import type { Context, Hono } from "hono";
+import { ahead } from "../bytes/ahead.ts";
 import { Background } from "../bytes/background.ts";
-import { type Bytes, concat, equals } from "../bytes/bytes.ts";
+import { type Bytes, concat } from "../bytes/bytes.ts";
 import { readDelimited, writeDelimited } from "../bytes/delimited.ts";
+import { toNixBase32 } from "../bytes/nixbase32.ts";
 import { toReadable } from "../bytes/streams.ts";
 import { MAX_VALUE_LENGTH } from "../castore/byte_store.ts";
 import type { ChunkMeta } from "../castore/blob_service.ts";
-import { type Digest, DIGEST_LENGTH, formatDigest } from "../castore/digest.ts";
+import { type Digest, DIGEST_LENGTH } from "../castore/digest.ts";
 import { encodeDirectory } from "../castore/directory.ts";
-import { ClaimError, MissingError } from "../errors.ts";
-import { createBlake3 } from "../hash/blake3.ts";
+import { pathInfosFor } from "./access/reach.ts";
 import { bodyStream } from "./bodies.ts";
 import { contentEncoding, decodedBody } from "./content_encoding.ts";
 import type { ServerContext } from "./context.ts";
 import { HttpError } from "./http_error.ts";
-import { noted } from "./visitors.ts";
+import { callerOf, noted } from "./visitors.ts";
 
 /** Most digests in a request that is answered with digests, or with one blob. */
-const MANY = 65_536;
+export const MANY = 65_536;
 /** Most digests in a request that is answered with what they name. */
 const SOME = 4096;
 /** Questions to the store that are under way at once, for one request. */
 const AHEAD = 64;
 /** Bytes of blobs that may be on their way to the store, for one request. */
 const WRITE_WINDOW = 16 * 1024 * 1024;
+
+const HASH_PART_BYTES = 20;
 
 const FOUND = Uint8Array.of(1);
 const LONG = Uint8Array.of(2);
@@ -56,17 +63,14 @@ const BINARY = { "content-type": "application/octet-stream", "x-content-type-opt
 
 /** Adds the routes. */
 export function bulkRoutes(app: Hono, context: ServerContext): void {
-  const { blobs, directories } = context;
+  const { blobs, directories, pathInfos } = context;
   app.post("/blob/missing", async (c) => {
-    const asked = await digestsOf(c, MANY, context);
-    const there = ahead(asked, AHEAD, (digest) => blobs.has(digest));
-    const missing: Bytes[] = [];
-    let i = 0;
-    for await (const has of there) {
-      if (!has) missing.push(asked[i]);
-      i++;
-    }
-    return new Response(concat(missing), { headers: BINARY });
+    return await missing(await digestsOf(c, MANY, context), (digest) => blobs.has(digest));
+  });
+  app.post("/path-info/missing", async (c) => {
+    const asked = await listOf(c, HASH_PART_BYTES, MANY, context);
+    const visible = pathInfosFor(callerOf(c), pathInfos);
+    return await missing(asked, async (part) => await visible.get(toNixBase32(part)) !== undefined);
   });
   answering(app, "/blob/read", "blobs", context, async (digest) => {
     const blob = await blobs.open(digest);
@@ -82,44 +86,6 @@ export function bulkRoutes(app: Hono, context: ServerContext): void {
     return directory ? concat([FOUND, encodeDirectory(directory)]) : ABSENT;
   });
   app.post("/blob/write", (c) => writeBlobs(c, context));
-}
-
-/** Stores the blob that is made of others, and answers like a PUT of it. */
-export async function putJoined(c: Context, claimed: Digest, context: ServerContext): Promise<Response> {
-  const parts = await digestsOf(c, MANY, context);
-  const { digest, size } = await context.blobs.put(joined(parts, claimed, context));
-  context.watch?.stored?.("blob", size);
-  noted(c.req.raw, context, `received blob ${formatDigest(digest)} (${size} bytes) by its chunks`);
-  return c.json({ digest: formatDigest(digest), size });
-}
-
-/** The bytes, ending in an error if they are not what they were said to be: so none of them become a blob. */
-async function* joined(
-  parts: readonly Digest[],
-  claimed: Digest,
-  { blobs }: ServerContext,
-): AsyncGenerator<Bytes, void, void> {
-  const hasher = createBlake3();
-  for await (
-    const [part, digest] of ahead(parts, 4, async (digest) => [await blobs.open(digest), digest] as const)
-  ) {
-    if (!part) {
-      const name = formatDigest(digest);
-      throw new MissingError(
-        "blob",
-        name,
-        `Cannot join the blob: its chunk ${name} is not here; send it first`,
-      );
-    }
-    for await (const piece of part) {
-      hasher.update(piece);
-      yield piece;
-    }
-  }
-  const actual = hasher.digest();
-  if (!equals(actual, claimed)) {
-    throw new ClaimError("blob digest", formatDigest(claimed), formatDigest(actual));
-  }
 }
 
 async function writeBlobs(c: Context, context: ServerContext): Promise<Response> {
@@ -143,6 +109,17 @@ async function writeBlobs(c: Context, context: ServerContext): Promise<Response>
   writes.check();
   noted(c.req.raw, context, `received ${count} blobs (${length} bytes)`);
   return c.json({ blobs: count });
+}
+
+/** Those of the names that nothing here has. */
+async function missing(names: readonly Bytes[], has: (name: Bytes) => Promise<boolean>): Promise<Response> {
+  const lacking: Bytes[] = [];
+  let i = 0;
+  for await (const there of ahead(names, AHEAD, has)) {
+    if (!there) lacking.push(names[i]);
+    i++;
+  }
+  return new Response(concat(lacking), { headers: BINARY });
 }
 
 /** A route that answers each digest by itself. */
@@ -191,17 +168,24 @@ function encodingFor(
   return ENCODINGS.find((encoding) => taken.has(encoding) && codec.compresses.has(encoding));
 }
 
-async function digestsOf(c: Context, most: number, context: ServerContext): Promise<Digest[]> {
-  const body = await decodedBody(c.req.raw, most * DIGEST_LENGTH, "list of digests", context);
-  if (body.length % DIGEST_LENGTH !== 0) {
+/** The digests that the body of a request is made of. */
+export async function digestsOf(c: Context, most: number, context: ServerContext): Promise<Digest[]> {
+  return await listOf(c, DIGEST_LENGTH, most, context);
+}
+
+/** The names of so many bytes each that a body is made of. */
+async function listOf(c: Context, length: number, most: number, context: ServerContext): Promise<Bytes[]> {
+  const what = length === DIGEST_LENGTH ? "digests" : "hash parts";
+  const body = await decodedBody(c.req.raw, most * length, `list of ${what}`, context);
+  if (body.length % length !== 0) {
     throw new HttpError(
       400,
-      `Cannot read the digests: want ${DIGEST_LENGTH} bytes for each, and got ${body.length}`,
+      `Cannot read the ${what}: want ${length} bytes for each, and got ${body.length}`,
     );
   }
-  const digests: Digest[] = [];
-  for (let at = 0; at < body.length; at += DIGEST_LENGTH) digests.push(body.subarray(at, at + DIGEST_LENGTH));
-  return digests;
+  const names: Bytes[] = [];
+  for (let at = 0; at < body.length; at += length) names.push(body.subarray(at, at + length));
+  return names;
 }
 
 function encodeChunks(chunks: readonly ChunkMeta[]): Bytes {
@@ -212,23 +196,6 @@ function encodeChunks(chunks: readonly ChunkMeta[]): Bytes {
     view.setUint32(i * (DIGEST_LENGTH + 4) + DIGEST_LENGTH, size, true);
   });
   return encoded;
-}
-
-/** What `ask` gives for each, in order, asked a few ahead. Leaving early asks no more. */
-async function* ahead<Q, A>(
-  questions: readonly Q[],
-  count: number,
-  ask: (question: Q) => Promise<A>,
-): AsyncGenerator<A, void, void> {
-  const asked: Promise<A>[] = [];
-  for (let next = 0; next < questions.length || asked.length > 0;) {
-    while (next < questions.length && asked.length < count) {
-      const answer = ask(questions[next++]);
-      answer.catch(() => {}); // reported where it is awaited, which may be later or, after an early end, never
-      asked.push(answer);
-    }
-    yield await asked.shift()!;
-  }
 }
 
 /** Short pieces put together: a socket is better served with few. */

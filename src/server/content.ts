@@ -5,7 +5,7 @@
  *   PUT /blob/DIGEST                the same, refused (400) unless they have that digest; nothing is visible then
  *   GET /blob/DIGEST                the bytes; one Range, ETag
  *   GET /blob/DIGEST?bao[&range=R]  a slice of them, which is verified against the digest alone; ETag
- *   PUT /blob/DIGEST?joined         the blob that others make, and POST routes for many at once: `bulk.ts`
+ *   PUT ?joined, POST               a blob or closure that other blobs make, and many at once: `bulk.ts`
  *   PUT /directory                  a closure of Directories, leaves first, as a sequence
  *   GET /directory/DIGEST           one Directory: its canonical encoding
  *   GET /directory/DIGEST?recursive its closure, root first, as a sequence
@@ -28,26 +28,26 @@
  */
 import type { Context, Hono } from "hono";
 import { fromBase64Url, toBase64Url } from "../bytes/base64.ts";
-import { type Bytes, equals } from "../bytes/bytes.ts";
+import type { Bytes } from "../bytes/bytes.ts";
 import { fromHex } from "../bytes/hex.ts";
 import { toReadable } from "../bytes/streams.ts";
 import { type Digest, DIGEST_LENGTH, formatDigest } from "../castore/digest.ts";
 import { type Directory, encodeDirectory } from "../castore/directory.ts";
 import type { NamedDirectory } from "../castore/directory_service.ts";
 import { decodeDirectory } from "../castore/read_directory.ts";
-import { ClaimError, MissingError } from "../errors.ts";
+import { MissingError } from "../errors.ts";
 import { encodeSlice, sliceLength } from "../hash/bao_slice.ts";
 import type { BaoRange } from "../hash/bao_tree.ts";
-import { createBlake3 } from "../hash/blake3.ts";
 import { formatStorePath, isHashPart } from "../nix/store_path.ts";
 import { decodePathInfo, encodePathInfo } from "../store/messages.ts";
 import { checkWrites, pathInfosFor } from "./access/reach.ts";
 import { bodyStream } from "./bodies.ts";
-import { bulkRoutes, putJoined } from "./bulk.ts";
+import { bulkRoutes } from "./bulk.ts";
 import { contentEncoding, decodedBody } from "./content_encoding.ts";
 import type { ServerContext } from "./context.ts";
 import { readDelimited, writeDelimited } from "../bytes/delimited.ts";
 import { HttpError } from "./http_error.ts";
+import { joinedDirectories, proving, putJoined } from "./joined.ts";
 import { notFound } from "./nix_cache.ts";
 import { parseRange } from "./ranges.ts";
 import { callerOf, noted } from "./visitors.ts";
@@ -63,17 +63,16 @@ export function isContentPath(path: string): boolean {
 
 /** Adds the routes of contents. */
 export function contentRoutes(app: Hono, context: ServerContext): void {
-  app.put("/blob", (c) => putBlob(c, undefined, context));
-  app.put(`/blob/${DIGEST}`, (c) => {
-    const isJoined = new URL(c.req.url).searchParams.has("joined");
-    return isJoined ? putJoined(c, digestOf(c), context) : putBlob(c, digestOf(c), context);
-  });
+  const isJoined = (c: Context) => new URL(c.req.url).searchParams.has("joined");
+  const put = (c: Context, claimed?: Digest) => (isJoined(c) ? putJoined : putBlob)(c, claimed, context);
+  app.put("/blob", (c) => put(c));
+  app.put(`/blob/${DIGEST}`, (c) => put(c, digestOf(c)));
   app.get(`/blob/${DIGEST}`, (c) => {
     const query = new URL(c.req.url).searchParams;
     if (!query.has("bao")) return getBlob(c, digestOf(c), context);
     return getSlice(c, digestOf(c), parseSliceRange(query.get("range")), context);
   });
-  app.put("/directory", (c) => putClosure(c, context));
+  app.put("/directory", (c) => putClosure(c, isJoined(c), context));
   app.get(`/directory/${DIGEST}`, (c) => {
     const recursive = new URL(c.req.url).searchParams.has("recursive");
     return recursive ? getClosure(c, digestOf(c), context) : getDirectory(digestOf(c), context);
@@ -94,19 +93,6 @@ async function putBlob(c: Context, claimed: Digest | undefined, context: ServerC
   context.watch?.stored?.("blob", size);
   noted(c.req.raw, context, `received blob ${formatDigest(digest)} (${size} bytes)`);
   return c.json({ digest: formatDigest(digest), size });
-}
-
-/** The bytes, ending in an error if they are not what they were said to be: so none of them become a blob. */
-async function* proving(bytes: AsyncIterable<Bytes>, claimed: Digest): AsyncGenerator<Bytes, void, void> {
-  const hasher = createBlake3();
-  for await (const piece of bytes) {
-    hasher.update(piece);
-    yield piece;
-  }
-  const actual = hasher.digest();
-  if (!equals(actual, claimed)) {
-    throw new ClaimError("blob digest", formatDigest(claimed), formatDigest(actual));
-  }
 }
 
 async function getBlob(c: Context, digest: Digest, context: ServerContext): Promise<Response> {
@@ -188,12 +174,10 @@ async function getSlice(
   return new Response(toReadable(logged(slice, "a slice", context)), { headers });
 }
 
-async function putClosure(c: Context, context: ServerContext): Promise<Response> {
-  const messages = readDelimited(
-    decodedStream(c.req.raw, context),
-    context.maxMessageBytes,
-    "Directory",
-  );
+async function putClosure(c: Context, isJoined: boolean, context: ServerContext): Promise<Response> {
+  const messages = isJoined
+    ? await joinedDirectories(c, context)
+    : readDelimited(decodedStream(c.req.raw, context), context.maxMessageBytes, "Directory");
   const digest = await context.directories.putClosure(decoded(messages));
   context.watch?.stored?.("directory", 0);
   noted(c.req.raw, context, `received Directory ${formatDigest(digest)}`);

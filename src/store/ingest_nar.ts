@@ -38,8 +38,8 @@ const TOGETHER = 512 * 1024, MOST_TOGETHER = 512;
 const STREAM_WINDOW = 2 * 1024 * 1024;
 
 export interface IngestOptions extends NarLimits {
-  readonly blobs: BlobService;
-  readonly directories: DirectoryService;
+  readonly blobs: Pick<BlobService, "put" | "putAll">;
+  readonly directories: Pick<DirectoryService, "putClosure">;
   readonly hashes: HashProvider;
   /** Which sizes Directories get; default `documented`. */
   readonly sizes?: SizeRule;

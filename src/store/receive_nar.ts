@@ -2,6 +2,8 @@
  * Receiving a NAR as Nix uploads it: a file, compressed or not, named by its own hash, before anything is said of the path it
  * belongs to. What it held is recorded durably, so that a narinfo may follow hours later.
  */
+import type { BlobService } from "../castore/blob_service.ts";
+import type { DirectoryService } from "../castore/directory_service.ts";
 import { type Bytes, concat, equals } from "../bytes/bytes.ts";
 import { fromNixBase32, toNixBase32 } from "../bytes/nixbase32.ts";
 import { type ByteSource, iterate } from "../bytes/streams.ts";
@@ -44,6 +46,8 @@ export function parseNarFileName(text: string): NarFileName | undefined {
 }
 
 export interface ReceiveOptions extends IngestOptions {
+  readonly blobs: BlobService;
+  readonly directories: DirectoryService;
   readonly names: ByteStore;
   readonly codec: Codec;
   /** Milliseconds since 1970. */

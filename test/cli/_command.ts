@@ -1,6 +1,6 @@
 // The command as a user runs it, for the tests of what it does.
 import assert from "node:assert/strict";
-import { permissions, testNeeding } from "../needs.ts";
+import { type Need, permissions, testNeeding } from "../needs.ts";
 
 export const MAIN = new URL("../../mod.ts", import.meta.url).href;
 
@@ -35,8 +35,8 @@ export async function assertMisused(
 }
 
 /** Declares a test with a folder of its own. */
-export function commandTest(title: string, body: (folder: string) => Promise<void>): void {
-  testNeeding(permissions)({
+export function commandTest(title: string, body: (folder: string) => Promise<void>, ...needs: Need[]): void {
+  testNeeding(permissions, ...needs)({
     name: title,
     // The runtime keeps signal handlers of children for a moment longer than a test takes.
     sanitizeResources: false,

@@ -4,7 +4,9 @@ import * as zlib from "node:zlib";
 import { toBase64Url } from "../../src/bytes/base64.ts";
 import { type Bytes, concat, EMPTY, equals, fromText } from "../../src/bytes/bytes.ts";
 import { readDelimited, writeDelimited } from "../../src/bytes/delimited.ts";
+import { fromNixBase32 } from "../../src/bytes/nixbase32.ts";
 import { iterate } from "../../src/bytes/streams.ts";
+import { formatDigest } from "../../src/castore/digest.ts";
 import { chunkKey } from "../../src/castore/layout.ts";
 import { directoryOf, encodeDirectory } from "../../src/castore/directory.ts";
 import { openCodecs } from "../../src/adapters/codecs/codecs.ts";
@@ -13,7 +15,7 @@ import { nativeHashes } from "../../src/adapters/native/hashes.ts";
 import { createApp } from "../../src/server/app.ts";
 import { servicesOver } from "../../src/store/services.ts";
 import { blake3 } from "../../src/hash/blake3.ts";
-import { assertRefused, noise, Site, siteTest } from "./_site.ts";
+import { assertRefused, narFile, noise, pathOf, Site, siteTest, treeNar } from "./_site.ts";
 import { permissions, testNeeding } from "../needs.ts";
 
 const ABSENT = blake3(fromText("nobody has this"));
@@ -219,3 +221,57 @@ testNeeding(permissions)(
     }
   },
 );
+
+siteTest("bulk: hash parts of no path here are told", async (site) => {
+  const base = pathOf("some");
+  await site.publish(base, await narFile(await treeNar({ a: "1" }), "none"));
+  const [here, absent] = [base.slice(0, 32), pathOf("absent").slice(0, 32)].map(fromNixBase32);
+  assert.deepEqual(await post(site, "path-info/missing", here, absent), absent);
+  assert.deepEqual(await post(site, "path-info/missing"), EMPTY);
+  await assertRefused(
+    await site.send("POST", "path-info/missing", { body: here.subarray(1) }),
+    400,
+    /hash parts: want 20 bytes for each, and got 19/,
+  );
+});
+
+siteTest("bulk: a part of a blob is joined without saying what it will be", async (site) => {
+  const parts = [noise(200_000, 5), noise(300_000, 6)];
+  for (const part of parts) await site.services.blobs.put(part);
+  const body = concat(parts.map((part) => blake3(part)));
+  const answer = await site.send("PUT", "blob?joined", { body });
+  const { digest, size } = await answer.json();
+  assert.deepEqual([digest, size], [formatDigest(blake3(concat(parts))), 500_000]);
+});
+
+siteTest("bulk: a closure is joined of pieces that end anywhere", async (site) => {
+  const child = directoryOf(
+    Array.from({ length: 3000 }, (_, i) => ({
+      name: fromText(`link${i}`),
+      node: { type: "symlink", target: fromText("target".repeat(300)) },
+    })),
+  );
+  const digest = blake3(encodeDirectory(child));
+  const root = directoryOf([{ name: fromText("sub"), node: { type: "directory", digest, size: 3000n } }]);
+  const body = await sequence(encodeDirectory(child), encodeDirectory(root));
+  assert.ok(body.length > 5 * 2 ** 20, "longer than a Directory in one body may be");
+  await assertRefused(await site.send("PUT", "directory", { body }), 413, /Directory.*over 4194304 bytes/);
+  const pieces = [];
+  for (let at = 0; at < body.length; at += 999_999) pieces.push(body.subarray(at, at + 999_999));
+  const digests = pieces.map((piece) => blake3(piece));
+  await assertRefused(
+    await site.send("PUT", "directory?joined", { body: concat(digests) }),
+    400,
+    /Cannot join the closure: its chunk .* is not here/,
+  );
+  assert.equal(await site.services.directories.get(digest), undefined);
+  await site.send("POST", "blob/write", { body: await sequence(...pieces) });
+  const answer = await site.send("PUT", "directory?joined", { body: concat(digests) });
+  assert.deepEqual(await answer.json(), { digest: formatDigest(blake3(encodeDirectory(root))) });
+  assert.equal((await site.services.directories.get(digest))?.items.length, 3000);
+  await assertRefused(
+    await site.send("PUT", "directory?joined", { body: concat(digests.toReversed()) }),
+    400,
+    /Cannot/,
+  );
+});

@@ -36,7 +36,8 @@ export async function gzip(bytes: Bytes): Promise<Bytes> {
 /** A store that takes uploads. */
 export function openReceiver(): TestStore & { options: ReceiveOptions } {
   const store = openStore();
-  return { ...store, options: { ...store.options, names: store.names, codec: CODEC } };
+  const { blobs, directories, names, options } = store;
+  return { ...store, options: { ...options, blobs, directories, names, codec: CODEC } };
 }
 
 /** The name of a file of these bytes. */

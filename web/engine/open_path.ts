@@ -5,8 +5,8 @@ import { fetchNarFile } from "../../src/adapters/nix_http/binary_cache.ts";
 import { FirnContents } from "../../src/adapters/nix_http/firn_contents.ts";
 import { type Bytes, concat } from "../../src/bytes/bytes.ts";
 import { toHex } from "../../src/bytes/hex.ts";
-import type { FileNode, Node } from "../../src/castore/node.ts";
-import { directoryItems } from "../../src/castore/read_directory.ts";
+import { filesBelow } from "../../src/castore/closure_contents.ts";
+import type { Node } from "../../src/castore/node.ts";
 import { ClaimError, MissingError } from "../../src/errors.ts";
 import type { NarInfo } from "../../src/nix/nar_info.ts";
 import { formatStorePath } from "../../src/nix/store_path.ts";
@@ -117,28 +117,12 @@ export async function completePath(kept: KeptPath, tab: TabStore, job: Job): Pro
   const contents = tab.contentsFor(kept, job);
   const fetch = { store: tab.home.bytes, blobs: tab.services.blobs, contents, job };
   await fetchDirectories(info.node, tab.home.bytes, contents, job); // all are here, unless somebody took them away
-  await fetchFiles(filesOf(info.node, tab), fetch);
+  await fetchFiles(filesBelow(info.node, tab.services.directories), fetch);
   job.enter("verifying");
   const options = { ...tab.services, hashes: tab.hashes, signal: job.signal };
   await provenPathInfos(options).put(info);
   const record = await tab.records.opened(info.storePath.hashPart);
   if (record) await tab.records.putOpened({ ...record, whole: true, verifiedAt: Date.now() });
-}
-
-/** The distinct files below a node, whose Directories are here. */
-export async function* filesOf(root: Node, { services }: TabStore): AsyncGenerator<FileNode, void, void> {
-  if (root.type === "file") yield root;
-  if (root.type !== "directory") return;
-  const seen = new Set<string>();
-  for await (const { encoded } of services.directories.getClosure(root.digest)) {
-    for (const { node } of directoryItems(encoded)) {
-      if (node.type !== "file") continue;
-      const key = toHex(node.digest);
-      if (seen.has(key)) continue;
-      seen.add(key);
-      yield node;
-    }
-  }
 }
 
 const fileName = (narInfo: NarInfo): string =>

@@ -3,6 +3,7 @@
  */
 import { type Bytes, fromText } from "../../src/bytes/bytes.ts";
 import { toNixBase32 } from "../../src/bytes/nixbase32.ts";
+import { filesBelow } from "../../src/castore/closure_contents.ts";
 import type { Digest } from "../../src/castore/digest.ts";
 import type { FileNode, Node } from "../../src/castore/node.ts";
 import { formatDigest } from "../../src/castore/digest.ts";
@@ -17,7 +18,6 @@ import type { Saved, SavedFile } from "./engine.ts";
 import { safeName, zipPath } from "./file_name.ts";
 import type { Job } from "./job.ts";
 import { fetchFiles } from "./lacking_blobs.ts";
-import { filesOf } from "./open_path.ts";
 import { below, nameText } from "./path_text.ts";
 import type { KeptPath, TabStore } from "./tab_store.ts";
 import { walk } from "./walk_path.ts";
@@ -89,7 +89,7 @@ async function fetchBelow(kept: KeptPath, node: Node, tab: TabStore, job: Job): 
     contents: tab.contentsFor(kept, job),
     job,
   };
-  await fetchFiles(filesOf(node, tab), fetch);
+  await fetchFiles(filesBelow(node, tab.services.directories), fetch);
   job.enter("packing");
 }
 

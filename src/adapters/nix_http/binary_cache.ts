@@ -40,9 +40,15 @@ export async function fetchNarInfo(cache: RemoteOptions, hashPart: string): Prom
   return narInfo;
 }
 
-/** What the cache says of itself, if it is a firn server whose contents can be asked for; `undefined` for another cache. */
-export async function fetchFirnSite(cache: RemoteOptions): Promise<FirnSite | undefined> {
-  const response = await request(cache, "firn.json", {}, [400, 403, 404, 405, 410]);
+/** Statuses that caches answer with when they are asked for what they do not know. */
+const UNKNOWN: readonly number[] = [400, 403, 404, 405, 410];
+
+/**
+ * What the cache says of itself, if it is a firn server whose contents can be asked for; `undefined` for another cache.
+ * @param unknown statuses by which another cache is known
+ */
+export async function fetchFirnSite(cache: RemoteOptions, unknown = UNKNOWN): Promise<FirnSite | undefined> {
+  const response = await request(cache, "firn.json", {}, unknown);
   if (response.status >= 400 || !response.headers.get("content-type")?.startsWith("application/json")) {
     await response.body?.cancel();
     return undefined;

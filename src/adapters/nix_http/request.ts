@@ -4,6 +4,8 @@
 import type { Bytes } from "../../bytes/bytes.ts";
 import { iterate } from "../../bytes/streams.ts";
 import { FormatError, LimitError, RemoteError } from "../../errors.ts";
+import { RefusedError } from "./refused_error.ts";
+import { parseRetryAfter, type RetryOptions } from "./retries.ts";
 
 /** How a remote is asked. */
 export interface RemoteOptions {
@@ -13,11 +15,23 @@ export interface RemoteOptions {
   readonly fetch: typeof fetch;
   /** Sent as a bearer token with what writes. */
   readonly token?: string;
+  /** Send the token with what reads as well: a page would have to ask each time whether it may. */
+  readonly tokenReads?: boolean;
+  /** What may be the matter when nobody answers; default that it is down, or lets no pages of other sites read. */
+  readonly unreachable?: string;
+  /** Do not follow an answer that leads elsewhere: uploads would arrive there as something else. */
+  readonly stay?: boolean;
+  /** How long what writes, and what is asked before writing, goes on failing; default once. */
+  readonly retry?: RetryOptions;
+  /** Milliseconds a request may take, with its answer; default no bound. */
+  readonly timeoutMs?: number;
   /** Aborted: whatever is under way ends, with its reason. */
   readonly signal?: AbortSignal;
   /** Told the bytes of bodies that came or went, as they do. */
   readonly moved?: (bytes: number) => void;
 }
+
+const UNREACHABLE = "is it up, and does it let pages of other sites read (CORS)?";
 
 /** Most characters of a refusal that are repeated. */
 const MOST_REASON = 1000;
@@ -32,28 +46,50 @@ export async function request(
   init: RequestInit = {},
   accept: readonly number[] = [],
 ): Promise<Response> {
-  const { address, signal, token } = options;
+  const { address, signal, token, unreachable = UNREACHABLE } = options;
   const url = new URL(path, address + "/").href;
   const headers = new Headers(init.headers);
-  if (token && init.method && init.method !== "GET") headers.set("authorization", `Bearer ${token}`);
+  const reads = init.method === undefined || init.method === "GET";
+  if (token && (options.tokenReads || !reads)) headers.set("authorization", `Bearer ${token}`);
+  const redirect = options.stay ? "manual" as const : undefined;
   let response: Response;
   try {
-    response = await options.fetch.call(globalThis, url, { ...init, headers, signal });
+    response = await options.fetch.call(globalThis, url, {
+      ...init,
+      headers,
+      signal: bounded(options),
+      ...(redirect && { redirect }),
+    });
   } catch (cause) {
     signal?.throwIfAborted();
-    throw new RemoteError(
-      address,
-      `Cannot reach ${url}: ${
-        (cause as Error).message
-      }; is it up, and does it let pages of other sites read (CORS)?`,
-      { cause },
-    );
+    throw new RemoteError(address, `Cannot reach ${url}: ${(cause as Error).message}; ${unreachable}`, {
+      cause,
+    });
   }
   if (init.body instanceof Uint8Array) options.moved?.(init.body.length);
-  if (response.status < 400 || accept.includes(response.status)) return response;
-  throw new RemoteError(
+  const { status } = response;
+  if (options.stay && status >= 300 && status < 400 && status !== 304) throw await ledAway(options, response);
+  if (status < 400 || accept.includes(status)) return response;
+  const waitMs = parseRetryAfter(response.headers.get("retry-after"));
+  const why = await reason(response);
+  throw new RefusedError(address, status, why, `${advice(status, url)}: ${status} ${why}`, waitMs);
+}
+
+function bounded({ signal, timeoutMs }: RemoteOptions): AbortSignal | undefined {
+  if (timeoutMs === undefined) return signal;
+  const timeout = AbortSignal.timeout(timeoutMs);
+  return signal ? AbortSignal.any([signal, timeout]) : timeout;
+}
+
+async function ledAway({ address }: RemoteOptions, response: Response): Promise<RefusedError> {
+  await response.body?.cancel();
+  const { status, headers } = response;
+  const where = headers.get("location") ?? "somewhere else";
+  return new RefusedError(
     address,
-    `${advice(response.status, url)}: ${response.status} ${await reason(response)}`,
+    status,
+    `it leads to ${where}`,
+    `Cannot use ${response.url || address}: it leads to ${where}; use that address`,
   );
 }
 
@@ -63,6 +99,10 @@ function advice(status: number, url: string): string {
 }
 
 async function reason(response: Response): Promise<string> {
+  if (response.headers.get("content-type")?.includes("html")) { // a page for people, of something in between
+    await response.body?.cancel();
+    return response.statusText;
+  }
   let text = "";
   const decoder = new TextDecoder();
   try {

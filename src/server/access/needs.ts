@@ -18,7 +18,7 @@ export type Need = "nothing" | Right | "figures";
 
 /** Whether a POST to a path only reads; see `bulk.ts`. */
 export function isBulkRead(path: string): boolean {
-  return /^\/(?:blob\/(?:missing|read|chunks)|directory\/read)$/.test(path);
+  return /^\/(?:blob\/(?:missing|read|chunks)|directory\/read|path-info\/missing)$/.test(path);
 }
 
 /** Paths that everybody may read. */
