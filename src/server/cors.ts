@@ -23,7 +23,7 @@ export const OPEN = { origin: "*", exposed: EXPOSED.join(",") };
 const cache = cors({
   ...anyOrigin,
   allowMethods: ["GET", "HEAD"],
-  allowHeaders: READ_HEADERS,
+  allowHeaders: [...READ_HEADERS, "Authorization"],
   exposeHeaders: EXPOSED,
 });
 const content = cors({

@@ -167,3 +167,14 @@ export function program(version: string, more: Tree = {}): Tree {
     ...more,
   };
 }
+
+/** Drags files and folders of this machine onto the page and drops them there, as the browser is told of it by a desktop. */
+export async function drop(page: Page, ...paths: string[]): Promise<void> {
+  const session = await page.context().newCDPSession(page);
+  const data = { items: [], files: paths, dragOperationsMask: 1 };
+  for (const type of ["dragEnter", "dragOver", "drop"] as const) {
+    await session.send("Input.dispatchDragEvent", { type, x: 640, y: 400, data });
+    if (type === "dragOver") await page.getByText("Drop it to open it").waitFor();
+  }
+  await session.detach();
+}

@@ -15,6 +15,7 @@
  */
 import type { ClosureGraph, Difference, DifferenceOptions, WhyDepends } from "./understanding.ts";
 import type {
+  Address,
   Collected,
   FilePath,
   Found,
@@ -145,5 +146,10 @@ export interface Engine {
 
   settings(): Promise<Settings>;
   /** `FormatError` for a key or address that is none; nothing is changed then. Resolves to what is kept now. */
-  configure(settings: Partial<Settings>): Promise<Settings>;
+  configure(settings: Partial<Omit<Settings, "tokens">>): Promise<Settings>;
+  /**
+   * Keeps a token for the origin of an address; without one forgets it. It is sent as a bearer token to that origin with all that is
+   * asked there from then on, and to no other. `FormatError` for what is no token.
+   */
+  giveToken(address: Address, token?: string): Promise<Settings>;
 }

@@ -16,6 +16,7 @@ import type { PathInfo } from "../../src/store/path_info.ts";
 import type { Pushed, PushOptions } from "./engine.ts";
 import type { Job } from "./job.ts";
 import { filesOf } from "./open_path.ts";
+import { parseToken } from "./settings.ts";
 import { parseAddress, type TabStore } from "./tab_store.ts";
 
 /** Files that are asked about together. */
@@ -28,12 +29,13 @@ const REQUEST_COUNT = 1024;
 export async function pushPath(path: string, options: PushOptions, tab: TabStore, job: Job): Promise<Pushed> {
   job.enter("asking");
   const server = parseAddress(options.server);
-  if (!await tab.siteOf(server, job)) {
+  const token = options.token === undefined ? undefined : parseToken(options.token);
+  if (!await tab.siteOf(server, job, token)) {
     throw new UnsupportedError(
       `Cannot push to ${server}: it is no firn server that takes contents from pages`,
     );
   }
-  const contents = new FirnContents(tab.remote(server, job, options.token));
+  const contents = new FirnContents(await tab.remote(server, job, token));
   const infos = await leavesFirst(path, options.closure ?? true, tab);
   job.total = infos.reduce((sum, { narSize }) => sum + narSize, 0);
   const sent: string[] = [];

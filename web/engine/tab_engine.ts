@@ -1,7 +1,7 @@
 /**
  * The engine: the calls of the page, each given to the room that does it.
  */
-import { MissingError, UnsupportedError } from "../../src/errors.ts";
+import { MissingError, RemoteError, UnsupportedError } from "../../src/errors.ts";
 import { formatStorePath } from "../../src/nix/store_path.ts";
 import type {
   ClosureGraph,
@@ -33,7 +33,7 @@ import type {
   WhyDepends,
 } from "./engine.ts";
 import { Folders } from "./folders.ts";
-import { Job, Jobs } from "./job.ts";
+import { type Job, Jobs, quiet } from "./job.ts";
 import { allKept, collectPaths } from "./collect_paths.ts";
 import type { Keeping } from "./keeping.ts";
 import { readHere, readLazily } from "./lazy_files.ts";
@@ -43,7 +43,7 @@ import { nameBytes } from "./path_text.ts";
 import { pushPath } from "./push.ts";
 import { saveFile } from "./save.ts";
 import { searchNames } from "./search_names.ts";
-import { changeSettings, readSettings } from "./settings.ts";
+import { changeSettings, parseToken, readSettings } from "./settings.ts";
 import { shown } from "./shown.ts";
 import { hashPartOf, type KeptPath, parseAddress, summaryOf, type TabParts, TabStore } from "./tab_store.ts";
 import { knownTruth, readTruth } from "./truth.ts";
@@ -97,8 +97,9 @@ export class TabEngine implements Engine {
     try {
       const site = await this.#tab.siteOf(origin, quiet());
       return site ? { server: origin, ...(site.contentOrigin && { contentOrigin: site.contentOrigin }) } : {};
-    } catch {
-      return {}; // offline, or a host that does not answer: the page does without
+    } catch (error) {
+      // One that is private says so; offline, or where the host does not answer, the page does without.
+      return error instanceof RemoteError && error.status === 401 ? { server: origin } : {};
     }
   }
 
@@ -219,7 +220,7 @@ export class TabEngine implements Engine {
       const { blobs } = this.#tab.services;
       const here = await readHere(node, range, names, { blobs, store });
       if (here) return here.slice();
-      const fetch = { store, blobs, contents: this.#tab.contentsFor(kept, job), job };
+      const fetch = { store, blobs, contents: await this.#tab.contentsFor(kept, job), job };
       return await this.#locked(
         "shared",
         job,
@@ -359,8 +360,13 @@ export class TabEngine implements Engine {
     return await readSettings(this.#tab.records, (await this.site()).server);
   }
 
-  async configure(settings: Partial<Settings>): Promise<Settings> {
+  async configure(settings: Partial<Omit<Settings, "tokens">>): Promise<Settings> {
     return await changeSettings(settings, this.#tab.records, (await this.site()).server);
+  }
+
+  async giveToken(address: string, token?: string): Promise<Settings> {
+    await this.#tab.giveToken(parseAddress(address), token === undefined ? undefined : parseToken(token));
+    return await this.settings();
   }
 
   /** A job that changes what is kept; those who watch are told, however it ends. */
@@ -391,9 +397,4 @@ export class TabEngine implements Engine {
   async #summary(kept: KeptPath): Promise<PathSummary> {
     return summaryOf(kept, (await this.#parts.keeping.pinned()).has(kept.info.storePath.hashPart));
   }
-}
-
-/** A job nobody asked for. */
-function quiet(): Job {
-  return new Job(new AbortController().signal);
 }

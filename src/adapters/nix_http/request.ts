@@ -11,7 +11,7 @@ export interface RemoteOptions {
   readonly address: string;
   /** The platform's `fetch`. */
   readonly fetch: typeof fetch;
-  /** Sent as a bearer token with what writes. */
+  /** Sent as a bearer token with every request to the origin of `address`, and to no other. */
   readonly token?: string;
   /** Aborted: whatever is under way ends, with its reason. */
   readonly signal?: AbortSignal;
@@ -33,9 +33,11 @@ export async function request(
   accept: readonly number[] = [],
 ): Promise<Response> {
   const { address, signal, token } = options;
-  const url = new URL(path, address + "/").href;
+  const { href: url, origin } = new URL(path, address + "/");
   const headers = new Headers(init.headers);
-  if (token && init.method && init.method !== "GET") headers.set("authorization", `Bearer ${token}`);
+  // Where such an answer leads to another origin, `fetch` takes the header off on the way there.
+  const sent = token !== undefined && origin === new URL(address).origin;
+  if (sent) headers.set("authorization", `Bearer ${token}`);
   let response: Response;
   try {
     response = await options.fetch.call(globalThis, url, { ...init, headers, signal });
@@ -51,15 +53,22 @@ export async function request(
   }
   if (init.body instanceof Uint8Array) options.moved?.(init.body.length);
   if (response.status < 400 || accept.includes(response.status)) return response;
+  const { status } = response;
   throw new RemoteError(
     address,
-    `${advice(response.status, url)}: ${response.status} ${await reason(response)}`,
+    `Cannot use ${url}${advice(status, sent)}: ${status} ${await reason(response)}`,
+    { status },
   );
 }
 
-function advice(status: number, url: string): string {
-  if (status === 401 || status === 403) return `Cannot use ${url} without permission; it may want a token`;
-  return `Cannot use ${url}`;
+function advice(status: number, sent: boolean): string {
+  if (status === 401) {
+    return sent ? "; it does not accept the token, which may be old or another server's" : " without a token";
+  }
+  if (status === 403) {
+    return sent ? "; the token does not allow this" : " without permission; it may want a token";
+  }
+  return "";
 }
 
 async function reason(response: Response): Promise<string> {

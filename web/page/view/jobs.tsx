@@ -1,6 +1,7 @@
 /** What is under way, in a corner: one card each, until it is done or taken away. */
 import { Icon } from "../icons.tsx";
 import { Name } from "../part/basics.tsx";
+import { TokenForm, wantsToken } from "../part/wants_token.tsx";
 import { ProgressBar, progressText } from "../part/progress_bar.tsx";
 import { dismiss, engine, type Job, jobs } from "../store.ts";
 
@@ -15,7 +16,8 @@ export function Jobs() {
   );
 }
 
-function JobCard({ job: { id, title, state, progress, fault, outcome, href, again } }: { job: Job }) {
+function JobCard({ job }: { job: Job }) {
+  const { id, title, state, progress, fault, outcome, href, ownToken, again } = job;
   return (
     <div class={`job ${state}`}>
       <div class="top">
@@ -52,6 +54,9 @@ function JobCard({ job: { id, title, state, progress, fault, outcome, href, agai
             </div>
           )}
         </div>
+      )}
+      {fault && again && !ownToken && wantsToken(fault) && (
+        <TokenForm address={fault.address!} again={again} />
       )}
       {again && (
         <div>
