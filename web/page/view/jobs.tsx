@@ -1,4 +1,5 @@
 /** What is under way, in a corner: one card each, until it is done or taken away. */
+import { useEffect, useRef } from "preact/hooks";
 import { Icon } from "../icons.tsx";
 import { Name } from "../part/basics.tsx";
 import { TokenForm, wantsToken } from "../part/wants_token.tsx";
@@ -7,9 +8,24 @@ import { dismiss, engine, type Job, jobs } from "../store.ts";
 
 export function Jobs() {
   const all = jobs.value;
-  if (all.length === 0) return null;
+  const tray = useRef<HTMLElement>(null);
+  const any = all.length > 0;
+  useEffect(() => {
+    if (!any) return;
+    // What lies below the cards can be scrolled to above them.
+    const { style } = document.documentElement;
+    const observer = new ResizeObserver(() =>
+      style.setProperty("--tray", `${tray.current?.offsetHeight ?? 0}px`)
+    );
+    observer.observe(tray.current!);
+    return () => {
+      observer.disconnect();
+      style.removeProperty("--tray");
+    };
+  }, [any]);
+  if (!any) return null;
   return (
-    <aside class="tray" aria-label="Under way">
+    <aside ref={tray} class="tray" aria-label="Under way">
       {all.slice(0, 6).map((job) => <JobCard key={job.id} job={job} />)}
       {all.length > 6 && <p class="dim">and {all.length - 6} more</p>}
     </aside>
