@@ -46,7 +46,7 @@ export type * from "./values.ts";
 export interface Engine {
   /** About the page's own server. */
   site(): Promise<Site>;
-  /** Calls back whenever what is kept here changed, here or in another tab, at most some times a second. */
+  /** Calls back whenever what is kept here changed, or the settings did, here or in another tab, at most some times a second. */
   watch(changed: () => void): void;
   /** Ends the calls with this job. Nothing happens if there is none. */
   cancel(job: string): void;

@@ -45,7 +45,7 @@ import { saveFile } from "./save.ts";
 import { searchNames } from "./search_names.ts";
 import { changeSettings, parseToken, readSettings } from "./settings.ts";
 import { shown } from "./shown.ts";
-import { hashPartOf, type KeptPath, parseAddress, summaryOf, type TabParts, TabStore } from "./tab_store.ts";
+import { hashPartOf, parseAddress, summaryOf, type TabParts, TabStore } from "./tab_store.ts";
 import { knownTruth, readTruth } from "./truth.ts";
 import { closureGraph, differenceOf, whyDepends } from "./understand.ts";
 import { type Arrived, walk, walkFollowing } from "./walk_path.ts";
@@ -62,10 +62,7 @@ export interface EngineParts extends TabParts {
   readonly origin?: string;
   /** The browser's promises about space. */
   readonly storage?: Pick<StorageManager, "estimate" | "persist" | "persisted">;
-  /**
-   * Runs work while nobody in another tab holds a lock of the other kind: many may write at once, or one collects garbage.
-   * Default: there are no other tabs.
-   */
+  /** Runs work while no other tab holds a lock of the other kind: many write, or one collects. Default: no other tabs. */
   readonly lock?: <T>(mode: LockMode, signal: AbortSignal, work: () => Promise<T>) => Promise<T>;
   /** Tells other tabs of changes, and is told of theirs. */
   readonly channel?: BroadcastChannel;
@@ -146,7 +143,8 @@ export class TabEngine implements Engine {
       const kept = await this.#tab.get(path);
       await completePath(kept, this.#tab, job);
       await this.#tab.records.deleteUnfinished(kept.info.storePath.hashPart);
-      return await this.#summary(await this.#tab.get(path));
+      const pins = await this.#parts.keeping.pinned();
+      return summaryOf(await this.#tab.get(path), pins.has(kept.info.storePath.hashPart));
     });
   }
 
@@ -361,11 +359,14 @@ export class TabEngine implements Engine {
   }
 
   async configure(settings: Partial<Omit<Settings, "tokens">>): Promise<Settings> {
-    return await changeSettings(settings, this.#tab.records, (await this.site()).server);
+    const kept = await changeSettings(settings, this.#tab.records, (await this.site()).server);
+    this.#watchers.changed();
+    return kept;
   }
 
   async giveToken(address: string, token?: string): Promise<Settings> {
     await this.#tab.giveToken(parseAddress(address), token === undefined ? undefined : parseToken(token));
+    this.#watchers.changed();
     return await this.settings();
   }
 
@@ -385,6 +386,7 @@ export class TabEngine implements Engine {
 
   async #locked<T>(mode: LockMode, job: Job, work: (job: Job) => Promise<T>): Promise<T> {
     const { lock } = this.#parts;
+    if (lock && mode === "exclusive") job.enter("waiting");
     return lock ? await lock(mode, job.signal, () => work(job)) : await work(job);
   }
 
@@ -392,9 +394,5 @@ export class TabEngine implements Engine {
     const found = await walk(await this.#tab.get(path), file, this.#tab);
     if (found) return found;
     throw new MissingError("file", file, `Cannot find ${shown(file)} in ${shown(path)}`);
-  }
-
-  async #summary(kept: KeptPath): Promise<PathSummary> {
-    return summaryOf(kept, (await this.#parts.keeping.pinned()).has(kept.info.storePath.hashPart));
   }
 }

@@ -35,6 +35,7 @@ export interface Fault {
 
 export type Phase =
   | "asking" // narinfos, which chunks are missing
+  | "waiting" // until no tab writes
   | "directories"
   | "fetching" // bytes of files, or of a NAR, which is unpacked and stored on the way
   | "reading" // dropped files

@@ -8,7 +8,7 @@ import { engine, type Outcome, run } from "./store.ts";
 /** Larger files are written where the person says, as they are made; smaller ones are made in memory. */
 const WORTH_ASKING = 64 * 1024 * 1024;
 
-/** Opens a target, and goes there unless it is one of several. */
+/** Opens a target, and goes there unless it is one of several, or one is there. */
 export async function open(
   target: Target,
   options: OpenOptions = {},

@@ -57,7 +57,6 @@ export function startEngine(): void {
   engine.watch(Comlink.proxy(refresh)).catch((error) => broken.value = faultOf(error));
   refresh();
   engine.site().then((found) => site.value = found, () => {});
-  engine.settings().then((found) => settings.value = found, () => {});
   online.value = navigator.onLine;
   addEventListener("online", () => online.value = true);
   addEventListener("offline", () => online.value = false);
@@ -86,6 +85,7 @@ async function learn(): Promise<void> {
     remember();
     overviewFault.value = undefined;
   }, (error) => overviewFault.value = faultOf(error));
+  engine.settings().then((found) => settings.value = found, () => {}); // they stand as they were known
   const [paths, open] = await Promise.all([engine.stored(), engine.unfinished()]);
   stored.value = paths;
   unfinished.value = open;

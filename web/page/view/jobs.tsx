@@ -64,6 +64,12 @@ function JobCard({ job }: { job: Job }) {
       {fault && (
         <div class="told" role="alert">
           <Name>{fault.message}</Name>
+          {fault.name === "StoreFullError" && (
+            <>
+              {" "}
+              <a href="#/kept">See what is kept</a>
+            </>
+          )}
           {fault.claimed !== undefined && fault.actual !== undefined && (
             <div class="mono">
               claimed <Name>{fault.claimed}</Name>, the bytes give <Name>{fault.actual}</Name>
