@@ -23,7 +23,7 @@ interface Hold {
 }
 
 /** Milliseconds that a piece takes where answers are slow. */
-const SLOW = 150;
+const SLOW = 500;
 /** Sent at once: small, so that it becomes slow where it was said. */
 const PIECE = 64 * 1024;
 
