@@ -15,6 +15,7 @@
  *   upload/<file name>     name of a compressed file that was received → the NAR it held
  *   log/… realisations/… build-trace-v2/… debuginfo/…   side files of the binary cache
  *   root/<name>            a pin: one path that is kept, with all it refers to
+ *   revoked/<id>           a token that is no longer taken
  *   collection             whether somebody collects garbage, and is deleting
  *   tab/…                  what the page of a store keeps for itself (`web/engine/records.ts`)
  *
@@ -47,6 +48,7 @@ export const pathKey = (hashPart: string): string => "path/" + hashPart;
 export const narKey = (narSha256Nix32: string): string => "nar/" + narSha256Nix32;
 export const uploadKey = (fileName: string): string => "upload/" + fileName;
 export const rootKey = (name: string): string => "root/" + name;
+export const revokedKey = (id: string): string => "revoked/" + id;
 /** What the keys of side files begin with. */
 export const SIDE_FILES = ["log/", "realisations/", "build-trace-v2/", "debuginfo/"] as const;
 export const COLLECTION_KEY = "collection";

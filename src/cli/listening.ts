@@ -2,8 +2,10 @@
  * The addresses a server answers at, and how it stops: nobody who is being answered is cut off.
  */
 import { type Listening as Listener, listenTcp, listenTls, listenUnix } from "../adapters/http2/listen.ts";
-import { type Http2Handler, Http2Server } from "../adapters/http2/server.ts";
+import { Http2Server } from "../adapters/http2/server.ts";
+import type { Peer, Rpc, Server } from "../server/app.ts";
 import type { UpgradeWebSocket } from "../server/context.ts";
+import { isLoopback, UNIX } from "../server/peer.ts";
 import type { ServeOptions, TcpAddress } from "./serve_options.ts";
 import { UsageError } from "./usage.ts";
 
@@ -66,18 +68,21 @@ export class UnderWay {
 /** Serves HTTP. Throws {@link UsageError} for an address that cannot be had. */
 export function listenHttp(
   { hostname, port }: TcpAddress,
-  fetch: (request: Request) => Response | Promise<Response>,
+  fetch: Server["fetch"],
   underWay: UnderWay,
 ): Listening {
   // The platform's own shutdown() cuts the bodies of uploads, so it is called when no handler is at work any more.
-  const handle = (request: Request): Response | Promise<Response> => {
+  const handle = (
+    request: Request,
+    info: Deno.ServeHandlerInfo<Deno.NetAddr>,
+  ): Response | Promise<Response> => {
     if (underWay.stopping) {
       return new Response("The server is stopping; ask again later\n", {
         status: 503,
         headers: { "content-type": "text/plain; charset=utf-8", "retry-after": "5", connection: "close" },
       });
     }
-    const response = fetch(request);
+    const response = fetch(request, new HttpPeer(info, onLoopback));
     return response instanceof Response ? response : finish(response);
   };
   const finish = async (response: Promise<Response>) => {
@@ -94,6 +99,7 @@ export function listenHttp(
   } catch (cause) {
     throw new UsageError(`Cannot listen on ${hostname}:${port}: ${(cause as Error).message}`);
   }
+  const onLoopback = isLoopback(server.addr.hostname);
   underWay.idle.then(() => server.shutdown());
   const host = server.addr.hostname.includes(":") ? `[${server.addr.hostname}]` : server.addr.hostname;
   return {
@@ -103,20 +109,44 @@ export function listenHttp(
   };
 }
 
+/** Who sent a request, asked of the platform when somebody wants to know. */
+class HttpPeer implements Peer {
+  #info: Deno.ServeHandlerInfo<Deno.NetAddr>;
+  #onLoopback: boolean;
+  #address: string | undefined;
+
+  constructor(info: Deno.ServeHandlerInfo<Deno.NetAddr>, onLoopback: boolean) {
+    this.#info = info;
+    this.#onLoopback = onLoopback;
+  }
+
+  get address(): string {
+    return this.#address ??= this.#info.remoteAddr.hostname;
+  }
+
+  get local(): boolean {
+    return this.#onLoopback && isLoopback(this.address);
+  }
+}
+
 /** Serves native gRPC. Throws {@link UsageError} for an address that cannot be had, or TLS files that cannot be used. */
 export async function listenGrpc(
   where: NonNullable<ServeOptions["grpcListen"]>,
   tls: ServeOptions["grpcTls"],
-  handler: Http2Handler,
+  rpc: Rpc,
   log: (line: string) => void,
 ): Promise<Listening> {
-  const server = new Http2Server(handler, { log });
+  const server = new Http2Server((request) => rpc(request, peerAt(request.address)), { log });
   let listener: Listener;
   try {
     listener = await openListener(where, tls, server, log);
   } catch (error) {
     throw error instanceof UsageError ? error : new UsageError(`${(error as Error).message} (--grpc-listen)`);
   }
+  const onLoopback = isLoopback("path" in where ? UNIX : hostOf(listener.address));
+  const peerAt = (address: string | undefined): Peer => {
+    return { address, local: onLoopback && address !== undefined && isLoopback(address) };
+  };
   const finished = Promise.withResolvers<void>();
   const scheme = "path" in where ? "grpc+unix:" : tls ? "grpc+https://" : "grpc+http://";
   return {
@@ -126,6 +156,11 @@ export async function listenGrpc(
       Promise.all([listener.close(), server.stop(GRACE_MS)]).then(() => finished.resolve(), finished.reject);
     },
   };
+}
+
+/** The host of `127.0.0.1:4000` or `[::1]:4000`. */
+function hostOf(address: string): string {
+  return address.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1");
 }
 
 async function openListener(

@@ -18,6 +18,7 @@ usage: firn COMMAND [options]
   pin       keep a path, and all it refers to, under a name
   unpin     remove such a name
   pins      list them
+  token     keys and tokens: who may read and write; take tokens back
   stats     tell what a store holds, what sharing saves, and what deleting would free
 
   firn COMMAND --help tells more. Without installing anything, firn is: deno run -A mod.ts
@@ -44,6 +45,8 @@ export async function main(args: readonly string[]): Promise<number> {
         return await (await import("./pins.ts"))[command](rest);
       case "stats":
         return await (await import("./stats.ts")).stats(rest);
+      case "token":
+        return await (await import("./token.ts")).token(rest);
       case undefined:
       case "help":
       case "--help":

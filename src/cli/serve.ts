@@ -4,8 +4,10 @@ import { nativeHashes } from "../adapters/native/hashes.ts";
 import { openHashPool } from "../hash/hash_pool.ts";
 import { parseSecretKey, type SecretKey } from "../nix/signature.ts";
 import { createServer } from "../server/app.ts";
+import { openAccess } from "./access.ts";
+import { tellAccess } from "./access_options.ts";
 import { listenGrpc, listenHttp, type Listening, UnderWay } from "./listening.ts";
-import { isRemote, readOptions, SERVE_HELP } from "./serve_options.ts";
+import { isRemote, readOptions, SERVE_HELP, type ServeOptions } from "./serve_options.ts";
 import { readPage } from "./page_files.ts";
 import { openStore } from "./store.ts";
 import { UsageError } from "./usage.ts";
@@ -25,18 +27,21 @@ export async function serve(args: readonly string[]): Promise<void> {
     workers: options.hashWorkers,
   });
   await using store = await openStore(options, log, pool);
+  const access = await openAccess(options.access, store.names, log);
   const underWay = new UnderWay();
   const stopping = new AbortController();
   const page = await readPage(); // nothing is waited for between listening and being able to answer
   const servers: Listening[] = [];
   const content = options.contentListen &&
-    listenHttp(options.contentListen, (request) => contents(request), underWay);
+    listenHttp(options.contentListen, (request, peer) => contents(request, peer), underWay);
   if (content) servers.push(content);
   const { fetch, rpc, contents } = createServer({
     ...store,
     ...options,
     contentOrigin: options.contentOrigin ?? content?.address,
     secretKeys,
+    access,
+    trustedProxies: options.access.trustedProxies,
     alone: !isRemote(options.store), // a folder is locked, memory is our own; others may write to another server
     codec: openCodecs(),
     hashes: pool,
@@ -55,6 +60,7 @@ export async function serve(args: readonly string[]): Promise<void> {
   if (content) console.log(`firn serves contents on ${content.address}`);
   if (options.grpcListen) console.log(`firn serves native gRPC on ${servers.at(-2)!.address}`);
   console.log(`firn serves on ${servers.at(-1)!.address}`);
+  log(tellAccess(options.access, hostsOf(options)));
   onSignal((signal) => {
     log(`${signal}: finishing what is under way`);
     stopping.abort();
@@ -62,6 +68,12 @@ export async function serve(args: readonly string[]): Promise<void> {
   });
   await Promise.all(servers.map(({ finished }) => finished));
   log("stopped");
+}
+
+/** Where writing may be asked for. */
+function hostsOf({ listen, grpcListen }: ServeOptions): string[] {
+  const grpc = grpcListen && ("path" in grpcListen ? "localhost" : grpcListen.hostname);
+  return grpc === undefined ? [listen.hostname] : [listen.hostname, grpc];
 }
 
 function spawnHashWorker(): Worker {

@@ -1,5 +1,6 @@
 /** The options of `firn serve`: what they are called, what they may be, and what they are when nothing is said. */
 import { parseArgs } from "node:util";
+import { ACCESS_FLAGS, ACCESS_HELP, type AccessOptions, parseAccess } from "./access_options.ts";
 import { UsageError } from "./usage.ts";
 
 export const SERVE_HELP = `firn serve: serve a Nix store over HTTP and gRPC
@@ -32,6 +33,7 @@ usage: firn serve [options]
   --allow-origin ORIGIN     let pages of this origin write, * for all; the
                             server's own may, and all may read;
                             may be given several times                                      FIRN_ALLOW_ORIGIN (A B…)
+${ACCESS_HELP}
   --directory-sizes documented|snix
                             how Directories written here count their
                             entries; snix: as running snix stores do      [documented]      FIRN_DIRECTORY_SIZES
@@ -59,6 +61,7 @@ export interface TcpAddress {
 }
 
 export interface ServeOptions {
+  readonly access: AccessOptions;
   readonly listen: TcpAddress;
   /** `undefined`: contents of store paths are served without scripts only. */
   readonly contentListen: TcpAddress | undefined;
@@ -105,6 +108,7 @@ export function readOptions(
         "no-mass-query": { type: "boolean" },
         references: { type: "string" },
         "allow-origin": { type: "string", multiple: true },
+        ...ACCESS_FLAGS,
         "directory-sizes": { type: "string" },
         "hash-workers": { type: "string" },
         help: { type: "boolean", short: "h" },
@@ -143,6 +147,7 @@ export function readOptions(
       .map(
         parseAllowed,
       ),
+    access: parseAccess(values, env),
     sizes: oneOf(
       "--directory-sizes",
       values["directory-sizes"] ?? env("FIRN_DIRECTORY_SIZES") ?? "documented",

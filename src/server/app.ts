@@ -6,18 +6,26 @@ import { Budget } from "../bytes/budget.ts";
 import { contentRoutes } from "./content.ts";
 import type { ServerContext, ServerOptions } from "./context.ts";
 import { crossOrigin, ownPagesWrite } from "./cors.ts";
-import { callRoutes, type Rpc, rpcOver } from "./grpc/web.ts";
+import { Door, HttpAsking } from "./door.ts";
+import type { Rpc } from "./grpc/call_door.ts";
+import { callRoutes, rpcOver } from "./grpc/web.ts";
 import { webSocketRoutes } from "./grpc/websocket.ts";
+import { tokenRoutes } from "./access/token_routes.ts";
 import { errorResponse, statusOf } from "./http_error.ts";
 import { KeptNarInfos } from "./kept_nar_infos.ts";
 import { landingPage } from "./landing_page.ts";
 import { nixCacheRoutes, notFound } from "./nix_cache.ts";
 import { facts, pageRoutes } from "./page.ts";
+import { type Peer, UNKNOWN_PEER } from "./peer.ts";
 import { provenPathInfos } from "../store/prove.ts";
 import { contentSite, storeSiteRoutes } from "./store_site.ts";
 import { sideFileRoutes } from "./side_files.ts";
+import { behind, keptByNobodyElse } from "./visitors.ts";
 
 export type { ServerOptions } from "./context.ts";
+export type * from "./door.ts";
+export type { Rpc } from "./grpc/call_door.ts";
+export type { Peer } from "./peer.ts";
 export type { PageEncoding, PageFiles } from "./page.ts";
 
 /** Bytes of small files of all uploads that may be on their way to the store at once. */
@@ -27,31 +35,47 @@ const ALLOWED = ["GET", "HEAD", "PUT", "OPTIONS"];
 
 /** A store that is served: to the platform's own listener, and to one of HTTP/2 that can end a gRPC call. */
 export interface Server {
-  /** Answers everything but native gRPC. */
-  readonly fetch: (request: Request) => Response | Promise<Response>;
+  /** Answers everything but native gRPC. Who sent it is what the platform tells; without, it is nobody near. */
+  readonly fetch: (request: Request, peer?: Peer) => Response | Promise<Response>;
   /** Answers remote calls in all their protocols. */
   readonly rpc: Rpc;
   /** Answers an origin of its own, where contents of store paths may run scripts. */
-  readonly contents: (request: Request) => Response | Promise<Response>;
+  readonly contents: (request: Request, peer?: Peer) => Response | Promise<Response>;
 }
 
 /** The application over a store. Its `fetch` is the handler. */
 export function createApp(options: ServerOptions): Hono {
-  const context = contextOf(options);
-  return appOver(context, rpcOver(context));
+  const { fetch } = createServer(options);
+  const app = new Hono();
+  app.all("*", (c) => fetch(c.req.raw));
+  return app;
 }
 
 /** The application over a store and the handler of its remote calls, which share what is bounded. */
 export function createServer(options: ServerOptions): Server {
   const context = contextOf(options);
-  const rpc = rpcOver(context);
-  const app = appOver(context, rpc);
-  const fetch = (request: Request) => {
+  const { narInfos, log } = context;
+  const door = new Door(options, isPageOf(context));
+  const rpc = rpcOver(context, door);
+  const application = behind(door, appOver(context, rpc).fetch, log);
+  const fetch = (request: Request, peer: Peer = UNKNOWN_PEER) => {
     // What is asked for most often: finding its route and opening it to other origins would cost more than the answer.
-    const narInfo = request.method === "GET" ? context.narInfos?.find(request.url) : undefined;
-    return narInfo ? new Response(narInfo.text, { headers: narInfo.headers }) : app.fetch(request);
+    const narInfo = door.opensReads && request.method === "GET" ? narInfos?.find(request.url) : undefined;
+    if (!narInfo) return application(request, peer);
+    const { text, headers } = narInfo;
+    if (door.watch) {
+      const watched = door.watch.begin(new HttpAsking(request, peer, door));
+      watched.sent?.(text.length);
+      watched.end({ status: 200, body: "whole" });
+    }
+    return new Response(text, { headers });
   };
-  return { fetch, rpc, contents: contentSite(context).fetch };
+  return { fetch, rpc, contents: behind(door, contentSite(context).fetch, log) };
+}
+
+/** Paths that are files of the page. */
+function isPageOf({ page }: ServerContext): (path: string) => boolean {
+  return (path) => page?.files.has(path.slice(1)) ?? false;
 }
 
 function contextOf(options: ServerOptions): ServerContext {
@@ -85,6 +109,7 @@ function appOver(context: ServerContext, rpc: Rpc): Hono {
     return errorResponse(error);
   });
   app.use(ownPagesWrite(context));
+  if (context.access && !context.access.opensReads) app.use(keptByNobodyElse);
   webSocketRoutes(app, rpc, context); // before CORS, for the answer of an upgrade must stay as the platform made it
   app.use(crossOrigin);
   if (context.page) pageRoutes(app, context.page);
@@ -95,6 +120,7 @@ function appOver(context: ServerContext, rpc: Rpc): Hono {
   sideFileRoutes(app, context);
   contentRoutes(app, context);
   storeSiteRoutes(app, context, "still");
+  tokenRoutes(app, context);
   callRoutes(app, rpc, context);
   app.notFound((c) =>
     ALLOWED.includes(c.req.method)

@@ -5,6 +5,7 @@ import { type Bytes, concat } from "../bytes/bytes.ts";
 import { iterate } from "../bytes/streams.ts";
 import { LimitError } from "../errors.ts";
 import { HttpError } from "./http_error.ts";
+import { received } from "./visitors.ts";
 
 /** Bytes asked for at once: what the system has ready comes in one piece. */
 const READ = 256 * 1024;
@@ -25,6 +26,7 @@ export async function* bodyStream(request: Request, stallMs: number): AsyncGener
       const next = await Promise.race([pieces.next().catch(broken), stall.wait()]);
       if (next.done) break;
       length += next.value.length;
+      received(request, next.value.length);
       yield next.value;
     }
     if (promised !== null && Number(promised) !== length) broken(undefined);

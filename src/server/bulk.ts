@@ -53,11 +53,6 @@ const ABSENT = new Uint8Array(0);
 const ENCODINGS = ["zstd", "gzip"] as const;
 const BINARY = { "content-type": "application/octet-stream", "x-content-type-options": "nosniff" };
 
-/** Whether a POST to a path only reads. */
-export function isBulkRead(path: string): boolean {
-  return /^\/(?:blob\/(?:missing|read|chunks)|directory\/read)$/.test(path);
-}
-
 /** Adds the routes. */
 export function bulkRoutes(app: Hono, context: ServerContext): void {
   const { blobs, directories } = context;

@@ -41,6 +41,7 @@ import type { BaoRange } from "../hash/bao_tree.ts";
 import { createBlake3 } from "../hash/blake3.ts";
 import { isHashPart } from "../nix/store_path.ts";
 import { decodePathInfo, encodePathInfo } from "../store/messages.ts";
+import { checkWrites, pathInfosFor } from "./access/reach.ts";
 import { bodyStream } from "./bodies.ts";
 import { bulkRoutes, putJoined } from "./bulk.ts";
 import { contentEncoding, decodedBody } from "./content_encoding.ts";
@@ -49,6 +50,7 @@ import { readDelimited, writeDelimited } from "../bytes/delimited.ts";
 import { HttpError } from "./http_error.ts";
 import { notFound } from "./nix_cache.ts";
 import { parseRange } from "./ranges.ts";
+import { callerOf } from "./visitors.ts";
 
 const FOR_EVER = "public, max-age=31536000, immutable";
 const PROTOBUF = { "content-type": "application/x-protobuf", "x-content-type-options": "nosniff" };
@@ -78,7 +80,7 @@ export function contentRoutes(app: Hono, context: ServerContext): void {
   });
   bulkRoutes(app, context);
   app.put("/path-info", (c) => putPathInfo(c, context));
-  app.get("/path-info/:hashPart", (c) => getPathInfo(c.req.param("hashPart"), context));
+  app.get("/path-info/:hashPart", (c) => getPathInfo(c, c.req.param("hashPart"), context));
 }
 
 function digestOf(c: Context): Digest {
@@ -238,11 +240,17 @@ async function putPathInfo(c: Context, context: ServerContext): Promise<Response
   const info = decodePathInfo(
     await decodedBody(c.req.raw, context.maxMessageBytes, "path info", context),
   );
+  checkWrites(callerOf(c), info.storePath.name);
   return protobuf(encodePathInfo(await context.provenPathInfos.put(info)));
 }
 
-async function getPathInfo(hashPart: string, { pathInfos }: ServerContext): Promise<Response> {
-  const info = isHashPart(hashPart) ? await pathInfos.get(hashPart) : undefined;
+async function getPathInfo(
+  c: Context,
+  hashPart: string,
+  { pathInfos }: ServerContext,
+): Promise<Response> {
+  const visible = pathInfosFor(callerOf(c), pathInfos);
+  const info = isHashPart(hashPart) ? await visible.get(hashPart) : undefined;
   return info ? protobuf(encodePathInfo(info)) : notFound();
 }
 

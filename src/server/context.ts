@@ -6,6 +6,7 @@ import type { SecretKey } from "../nix/signature.ts";
 import type { Codec } from "../store/codec.ts";
 import type { PathInfoService } from "../store/path_info_service.ts";
 import type { Services } from "../store/services.ts";
+import type { DoorOptions } from "./door.ts";
 import type { KeptNarInfos } from "./kept_nar_infos.ts";
 import type { PageFiles } from "./page.ts";
 
@@ -16,10 +17,10 @@ export type UpgradeWebSocket = (request: Request, protocol: string) => {
 };
 
 /** Options that have no default. */
-type Optional = "page" | "upgradeWebSocket" | "stopping" | "contentOrigin";
+type Optional = keyof DoorOptions | "page" | "upgradeWebSocket" | "stopping" | "contentOrigin";
 
 /** A store and how it is to be served. */
-export interface ServerOptions extends Services {
+export interface ServerOptions extends Services, DoorOptions {
   readonly codec: Codec;
   readonly hashes: HashProvider;
   /** Every narinfo served is signed with these. */

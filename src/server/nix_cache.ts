@@ -27,12 +27,14 @@ import { publish } from "../store/publish.ts";
 import { parseNarFileName, receivedFile, receivedNar, receiveNar } from "../store/receive_nar.ts";
 import { renderNar } from "../store/render_nar.ts";
 import { Lru } from "../bytes/lru.ts";
+import { checkWrites, pathInfosFor } from "./access/reach.ts";
 import { bodyStream, readBody } from "./bodies.ts";
 import { decodedBody } from "./content_encoding.ts";
 import type { ServerContext } from "./context.ts";
 import { HttpError } from "./http_error.ts";
 import { NAR_INFO_TYPE } from "./kept_nar_infos.ts";
 import { parseRange } from "./ranges.ts";
+import { callerOf } from "./visitors.ts";
 
 /** Layouts of NARs kept for the next request, in bytes of memory. */
 const LAYOUTS_KEPT = 64 * 1024 * 1024;
@@ -58,10 +60,11 @@ export function nixCacheRoutes(app: Hono, context: ServerContext): void {
   app.get("/:file{[0-9a-z]{32}\\.narinfo}", async (c) => {
     const hashPart = c.req.param("file").slice(0, 32);
     const render = async () => {
-      const info = await findPath(context, hashPart);
+      const info = await findPath(c, hashPart, context);
       return info && fromText(await narInfoText(info, context));
     };
-    const { narInfos } = context;
+    // What is kept is for all, so who may not see all goes without.
+    const narInfos = callerOf(c).reads ? undefined : context.narInfos;
     const body = narInfos
       ? narInfos.get(hashPart) ?? await narInfos.render(hashPart, render)
       : await render();
@@ -69,7 +72,7 @@ export function nixCacheRoutes(app: Hono, context: ServerContext): void {
   });
   app.put("/:file{[0-9a-z]{32}\\.narinfo}", (c) => putNarInfo(c, c.req.param("file").slice(0, 32), context));
   app.get("/:file{[0-9a-z]{32}\\.ls}", async (c) => {
-    const info = await findPath(context, c.req.param("file").slice(0, 32));
+    const info = await findPath(c, c.req.param("file").slice(0, 32), context);
     return info ? await nars.listing(info) : notFound();
   });
 
@@ -78,8 +81,12 @@ export function nixCacheRoutes(app: Hono, context: ServerContext): void {
   app.put("/nar/:file", (c) => putNar(c, c.req.param("file"), context));
 }
 
-async function findPath(context: ServerContext, hashPart: string): Promise<PathInfo | undefined> {
-  return isHashPart(hashPart) ? await context.pathInfos.get(hashPart) : undefined;
+async function findPath(
+  c: Context,
+  hashPart: string,
+  { pathInfos }: ServerContext,
+): Promise<PathInfo | undefined> {
+  return isHashPart(hashPart) ? await pathInfosFor(callerOf(c), pathInfos).get(hashPart) : undefined;
 }
 
 function cacheInfo({ priority, wantMassQuery }: ServerContext): string {
@@ -104,7 +111,9 @@ async function putNarInfo(c: Context, hashPart: string, context: ServerContext):
     throw new HttpError(400, `Cannot accept ${hashPart}.narinfo: the name is no hash part`);
   }
   const body = await decodedBody(c.req.raw, MAX_NAR_INFO_LENGTH, "narinfo", context);
-  const info = await publish(hashPart, parseNarInfo(utf8(body, "narinfo")), context);
+  const narInfo = parseNarInfo(utf8(body, "narinfo"));
+  checkWrites(callerOf(c), narInfo.storePath.name);
+  const info = await publish(hashPart, narInfo, context);
   const unclaimed = info.unclaimedReferences.length;
   context.log(
     `published ${formatStorePath(info.storePath)} (${info.narSize} bytes)` +

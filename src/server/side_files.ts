@@ -5,16 +5,21 @@
  * Listings (`<hash part>.ls`) are taken and not kept: they are worked out from what is stored, which is always right.
  */
 import type { Context, Hono } from "hono";
-import { toText } from "../bytes/bytes.ts";
+import { type Bytes, toText } from "../bytes/bytes.ts";
 import { toReadable } from "../bytes/streams.ts";
 import { FormatError } from "../errors.ts";
 import { writeRecord } from "../store/collections.ts";
 import { checkContents, confirmRecord } from "../store/confirm.ts";
-import { decodeSideFile, encodeSideFile } from "../store/messages.ts";
+import type { CompressionName } from "../store/codec.ts";
+import { decodeSideFile, encodeSideFile, type SideFile } from "../store/messages.ts";
+import { namesOfSideFile, reachesSideFile } from "./access/reach.ts";
+import { forbidden } from "./access/refusals.ts";
 import { readAtMost, readBody } from "./bodies.ts";
 import { contentEncoding } from "./content_encoding.ts";
 import type { ServerContext } from "./context.ts";
+import type { Caller } from "./door.ts";
 import { notFound } from "./nix_cache.ts";
+import { callerOf } from "./visitors.ts";
 
 /** Longest log, in bytes. */
 const MAX_LOG = 64 * 1024 * 1024;
@@ -48,10 +53,13 @@ function keyOf(c: Context): string {
   return [dir, drv, name].filter((part) => part !== undefined).join("/");
 }
 
-async function get(c: Context, { names, blobs }: ServerContext): Promise<Response> {
+async function get(c: Context, context: ServerContext): Promise<Response> {
+  const { names, blobs } = context;
   const value = await names.get(keyOf(c));
   if (!value) return notFound();
   const file = decodeSideFile(value);
+  const { reads } = callerOf(c);
+  if (reads && !reachesSideFile(reads, await namesIn(keyOf(c), file, context))) return notFound();
   const headers = {
     "content-type": file.contentType,
     "x-content-type-options": "nosniff",
@@ -63,11 +71,23 @@ async function get(c: Context, { names, blobs }: ServerContext): Promise<Respons
   return blob ? new Response(toReadable(blob), { headers }) : notFound();
 }
 
+/** Names of paths that a stored side file is about. */
+async function namesIn(key: string, file: SideFile, { blobs, codec }: ServerContext): Promise<string[]> {
+  if (file.contentType !== "application/json") return namesOfSideFile(key);
+  const blob = await blobs.open(file.digest);
+  if (!blob) return [];
+  const encoding = (file.contentEncoding ?? "none") as CompressionName;
+  return namesOfSideFile(key, readJson(await readAtMost(codec.decompress(encoding, blob), MAX_JSON, "file")));
+}
+
 async function put(c: Context, context: ServerContext, limit: number, json: boolean): Promise<Response> {
   const encoding = contentEncoding(c.req.raw);
+  const caller = callerOf(c);
+  if (!json) checkReach(caller, keyOf(c)); // before a long log has come
   const body = await readBody(c.req.raw, limit, "file", context.stallMs);
   if (json) {
-    checkJson(await readAtMost(context.codec.decompress(encoding, [body]), limit, "file, decoded"));
+    const decoded = await readAtMost(context.codec.decompress(encoding, [body]), limit, "file, decoded");
+    checkReach(caller, keyOf(c), readJson(decoded));
   }
   // Whatever the client calls it: what a log is served as must not be for its author to say.
   const contentType = json ? "application/json" : "text/plain; charset=utf-8";
@@ -85,10 +105,16 @@ async function put(c: Context, context: ServerContext, limit: number, json: bool
   return new Response(null, { status: 200 });
 }
 
-function checkJson(bytes: Uint8Array): void {
+/** Throws an `HttpError` of status 403 unless the caller may write this. */
+function checkReach(caller: Caller, key: string, json?: unknown): void {
+  if (reachesSideFile(caller.writes, namesOfSideFile(key, json))) return;
+  throw forbidden(`Cannot write ${key}: ${caller.name} is for paths of other names`, "write");
+}
+
+function readJson(bytes: Bytes): unknown {
   try {
     const value = JSON.parse(toText(bytes));
-    if (typeof value === "object" && value !== null) return;
+    if (typeof value === "object" && value !== null) return value;
   } catch { /* said below */ }
   throw new FormatError("json", "Cannot take the file: it is not a JSON object");
 }

@@ -10,12 +10,19 @@ import { follow } from "../store/follow.ts";
 import type { ServerContext } from "./context.ts";
 import { errorResponse, statusOf } from "./http_error.ts";
 import { notFound } from "./nix_cache.ts";
+import { pathInfosFor } from "./access/reach.ts";
+import { callerOf } from "./visitors.ts";
 import { type Liveliness, storePage, type StorePagesOptions } from "./store_pages.ts";
 
 /** Adds the routes. */
 export function storeSiteRoutes(app: Hono, context: ServerContext, liveliness: Liveliness): void {
-  const options = pagesOver(context, liveliness);
-  app.get("/nix/store/*", async (c) => await storePage(c.req.raw, options) ?? notFound());
+  const forAll = pagesOver(context, liveliness);
+  app.get("/nix/store/*", async (c) => {
+    const caller = callerOf(c);
+    const pathInfos = pathInfosFor(caller, context.pathInfos);
+    const options = caller.reads ? pagesOver({ ...context, pathInfos }, liveliness) : forAll;
+    return await storePage(c.req.raw, options) ?? notFound();
+  });
 }
 
 /** The application of an origin that has nothing but contents. */

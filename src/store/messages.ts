@@ -266,7 +266,11 @@ export function decodeCollection(bytes: Bytes): CollectionRecord {
   return { owner, sequence: readSize(what, "sequence", sequence), seenAt: readSize(what, "time", seenAtMs) };
 }
 
-function parse<Schema extends DescMessage>(schema: Schema, bytes: Bytes, what: string): MessageShape<Schema> {
+export function parse<Schema extends DescMessage>(
+  schema: Schema,
+  bytes: Bytes,
+  what: string,
+): MessageShape<Schema> {
   try {
     return fromBinary(schema, bytes);
   } catch (cause) {
@@ -374,7 +378,7 @@ function readHash(what: string, field: string, hash: Uint8Array, length: number)
   return hash.slice();
 }
 
-function readSize(what: string, field: string, value: bigint): number {
+export function readSize(what: string, field: string, value: bigint): number {
   const size = Number(value);
   if (!Number.isSafeInteger(size) || size < 0) throw unreadable(what, `its ${field} is ${value}`);
   return size;

@@ -320,7 +320,8 @@ processTest("the log has one line for each thing that happened", async (store) =
   await publish(server, PATH, await narFile(await fileNar("logged"), "xz"));
   await (await put(server, `nar/${"0".repeat(52)}.nar`, "rubbish")).text();
   await server.stop();
-  const [grpc, address, ...lines] = server.log.trimEnd().split("\n");
+  const [grpc, address, opened, ...lines] = server.log.trimEnd().split("\n");
+  assert.match(opened, /^\S+Z reading and writing are open to all programs on this machine; .*--token-key/);
   assert.match(grpc, /^firn serves native gRPC on grpc\+http:\/\/127\.0\.0\.1:\d+$/);
   assert.match(address, /^firn serves on http:\/\/127\.0\.0\.1:\d+$/);
   for (const line of lines) assert.match(line, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z /);

@@ -2,6 +2,8 @@
 import type { Bytes } from "../../bytes/bytes.ts";
 
 export interface Duplex {
+  /** The other end's address: `192.0.2.1`, `2001:db8::1`; `unix` for a Unix socket; `undefined` where there is none. */
+  readonly address?: string;
   /**
    * Reads what is there, at least one byte, to the front of the given array: how many bytes, or `null` when the peer will
    * send no more. One read at a time. Rejects when the stream broke or was closed.

@@ -13,6 +13,8 @@ import type { Stream } from "./stream.ts";
 /** A request. Its body can be iterated over once; pieces belong to who does. */
 export interface Http2Request {
   readonly httpVersion: "2";
+  /** Who sent it, as its {@link Duplex} tells. */
+  readonly address?: string;
   readonly method: string;
   /** Absolute. */
   readonly url: string;
@@ -45,9 +47,11 @@ export class ServerConnection extends Connection {
   /** Requests of this read. They start when it is cut up: what is reset until then never does. */
   #new: { stream: Stream; request: Http2Request }[] = [];
   #running = 0;
+  #address: string | undefined;
 
   constructor(duplex: Duplex, handler: Http2Handler, shared: Shared) {
     super(duplex, shared, PREFACE);
+    this.#address = duplex.address;
     this.#handler = handler;
   }
 
@@ -95,7 +99,16 @@ export class ServerConnection extends Connection {
     const controller = new AbortController();
     stream.onFailure((error) => controller.abort(error));
     const { signal } = controller;
-    const request: Http2Request = { httpVersion: "2", method, url, header, body: stream.body, signal };
+    const address = this.#address;
+    const request: Http2Request = {
+      httpVersion: "2",
+      address,
+      method,
+      url,
+      header,
+      body: stream.body,
+      signal,
+    };
     this.#new.push({ stream, request });
     if (end) this.remoteEnd(stream);
   }

@@ -9,6 +9,7 @@
 import { Duplex as Stream } from "node:stream";
 import { connect, type ConnectionOptions, type SecureContext, TLSSocket } from "node:tls";
 import type { Bytes } from "../../bytes/bytes.ts";
+import { addressOf } from "./conn_duplex.ts";
 import type { Duplex } from "./duplex.ts";
 
 /** Decrypted bytes that may wait for a reader. */
@@ -77,7 +78,7 @@ async function shakeHands(
       below.once("close", () => reject(new Error("the peer closed the connection")));
     });
     if (socket.alpnProtocol !== "h2") throw new Error("the peer does not speak HTTP/2 (ALPN h2)");
-    return new TlsDuplex(socket, below);
+    return new TlsDuplex(socket, below, below.address);
   } catch (error) {
     socket.destroy();
     below.destroy();
@@ -92,6 +93,7 @@ async function shakeHands(
 class ConnStream extends Stream {
   /** Whether to wait before reading on. */
   enough: () => boolean = () => false;
+  readonly address: string;
   #conn: Deno.TcpConn;
   #piece = new Uint8Array(PIECE);
   #wake = () => {};
@@ -99,6 +101,7 @@ class ConnStream extends Stream {
   constructor(conn: Deno.TcpConn) {
     super({ allowHalfOpen: true });
     this.#conn = conn;
+    this.address = addressOf(conn.remoteAddr);
   }
 
   /** To be called when there is no longer enough. */
@@ -147,7 +150,7 @@ class TlsDuplex implements Duplex {
   #wakeReader = () => {};
   #failWriter: (error: Error) => void = () => {};
 
-  constructor(socket: TLSSocket, below: ConnStream) {
+  constructor(socket: TLSSocket, below: ConnStream, readonly address: string) {
     this.#socket = socket;
     this.#below = below;
     below.enough = () => socket.readableLength >= READ_AHEAD;

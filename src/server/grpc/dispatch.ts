@@ -39,19 +39,34 @@ function withPlainMessage(response: UniversalServerResponse): UniversalServerRes
   };
 }
 
-/** Most of a body that is read before the answer that nobody wanted it. */
+/** Most of a body that is read before the answer that nobody wanted it, in bytes and in milliseconds. */
 const PATIENCE = 64 * 1024;
+const PATIENCE_MS = 1000;
 
-/** The request is heard out first, as far as it is short: clients that are cut off while they send may miss the answer. */
+/**
+ * Hears a request out that will be refused, as far as it is short: clients that are cut off while they send may miss the
+ * answer. One that waits for an answer before it sends more is not waited for.
+ */
+export async function heardOut(body: AsyncIterable<Uint8Array>): Promise<void> {
+  const pieces = body[Symbol.asyncIterator]();
+  const read = async () => {
+    for (let length = 0; length <= PATIENCE;) {
+      const next = await pieces.next();
+      if (next.done) return;
+      length += next.value.length;
+    }
+  };
+  let timer: ReturnType<typeof setTimeout>;
+  const late = new Promise<void>((resolve) => timer = setTimeout(resolve, PATIENCE_MS));
+  await Promise.race([read(), late]).catch(() => {}).finally(() => clearTimeout(timer)); // the client may have left: then nobody reads
+  pieces.return?.().catch(() => {}); // it may wait for the client
+}
+
 async function unknownMethod(
   { header, body }: UniversalServerRequest,
   path: string,
 ): Promise<UniversalServerResponse> {
-  let length = 0;
-  for await (const piece of body as AsyncIterable<Uint8Array>) {
-    length += piece.length;
-    if (length > PATIENCE) break;
-  }
+  await heardOut(body as AsyncIterable<Uint8Array>);
   const message = `Cannot call ${path}: there is no such method here`;
   const contentType = header.get("content-type") ?? "";
   if (!/^application\/grpc(?:$|[-+;\s])/i.test(contentType)) {

@@ -15,7 +15,7 @@ import {
 } from "@bufbuild/protobuf";
 import type { MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
-import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
+import { Code, ConnectError, createContextValues, type HandlerContext } from "@connectrpc/connect";
 import type {
   UniversalHandler,
   UniversalServerRequest,
@@ -43,7 +43,7 @@ const MAX_DELAY = 2 ** 31 - 1;
 export type Implementation = (
   // deno-lint-ignore no-explicit-any -- the types are those of the method, which is not known here
   request: any,
-  context: Pick<HandlerContext, "signal">,
+  context: Pick<HandlerContext, "signal" | "values">,
   // deno-lint-ignore no-explicit-any
 ) => any;
 
@@ -102,10 +102,14 @@ class Call {
   async run(implementation: Implementation): Promise<UniversalServerResponse> {
     const { methodKind, output } = this.method;
     const { signal } = this.#deadline;
+    const values = this.request.contextValues ?? createContextValues();
     try {
       signal.throwIfAborted();
       const one = methodKind === "unary" || methodKind === "server_streaming";
-      const answered = implementation(one ? await onlyOne(this.#messages) : this.#messages, { signal });
+      const answered = implementation(one ? await onlyOne(this.#messages) : this.#messages, {
+        signal,
+        values,
+      });
       if (methodKind === "server_streaming" || methodKind === "bidi_streaming") {
         const stream = this.#stream(answered);
         return this.#response(begunWith(await stream.next(), stream));
@@ -135,8 +139,9 @@ class Call {
   }
 
   #fail(error: unknown): void {
-    const { method, options } = this;
-    setTrailerStatus(this.#trailer, options.answer(method, this.#deadline.signal, error));
+    const { method, options, request: { contextValues } } = this;
+    const { signal } = this.#deadline;
+    setTrailerStatus(this.#trailer, options.answer({ method, signal, contextValues }, error));
   }
 
   #release(): void {

@@ -7,7 +7,10 @@ import { FormatError, MissingError } from "../../errors.ts";
 import { encodePathInfo, pathInfoFromMessage } from "../../store/messages.ts";
 import type { PathInfo } from "../../store/path_info.ts";
 import { calculateNar } from "../../store/prove.ts";
+import { checkWrites, pathInfosFor } from "../access/reach.ts";
 import type { ServerContext } from "../context.ts";
+import { refusalOf } from "./call_refusal.ts";
+import { callerIn } from "./caller.ts";
 import type { Era } from "./era.ts";
 import { invalid, type MethodCodes } from "./status.ts";
 
@@ -40,19 +43,20 @@ export function pathInfoService(
   const { pathInfos } = context;
   const toMessage = (info: PathInfo) => era.readPathInfo(encodePathInfo(info));
   return {
-    async get({ byWhat }) {
+    async get({ byWhat }, { values }) {
       if (byWhat.case !== "byOutputHash") {
         const message = "Cannot get a PathInfo: by_what needs to be specified";
         throw new ConnectError(message, Code.Unimplemented);
       }
       const hashPart = readHashPart(byWhat.value);
-      const info = await pathInfos.get(hashPart);
+      const info = await pathInfosFor(callerIn(values), pathInfos).get(hashPart);
       if (!info) throw new MissingError("path", hashPart);
       return toMessage(info);
     },
 
-    async put(message) {
+    async put(message, { values }) {
       const info = check("Invalid path info: ", () => pathInfoFromMessage(message));
+      reaching(() => checkWrites(callerIn(values), info.storePath.name));
       return toMessage(await pathInfos.put(info));
     },
 
@@ -62,8 +66,8 @@ export function pathInfoService(
       return { narSize: BigInt(narSize), narSha256 };
     },
 
-    async *list(_request, { signal }) {
-      for await (const info of pathInfos.list()) {
+    async *list(_request, { signal, values }) {
+      for await (const info of pathInfosFor(callerIn(values), pathInfos).list()) {
         signal.throwIfAborted();
         yield toMessage(info);
       }
@@ -74,6 +78,15 @@ export function pathInfoService(
 function readHashPart(bytes: Uint8Array): string {
   if (bytes.length === HASH_PART_BYTES) return toNixBase32(bytes as Bytes);
   throw invalid(`Cannot use the output hash: it has ${bytes.length} bytes, want ${HASH_PART_BYTES}`);
+}
+
+/** A right that does not reach, in the terms of calls. */
+function reaching(check: () => void): void {
+  try {
+    check();
+  } catch (error) {
+    throw refusalOf(error);
+  }
 }
 
 /** What is read of a request; a `FormatError` is the client's fault. */

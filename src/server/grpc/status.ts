@@ -5,9 +5,10 @@
  * What went wrong inside is for the log, not for the client.
  */
 import type { DescMethod } from "@bufbuild/protobuf";
-import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
+import { Code, ConnectError, type ContextValues, type Interceptor } from "@connectrpc/connect";
 import { type Digest, DIGEST_LENGTH } from "../../castore/digest.ts";
 import { FormatError, RemoteError } from "../../errors.ts";
+import { TOLD } from "./caller.ts";
 
 /** Metadata that names the class of an error, one of `errors.ts`. */
 export const ERROR_HEADER = "firn-error";
@@ -56,13 +57,21 @@ export function readDigest(digest: Uint8Array): Digest {
   throw invalid(`Cannot use the digest: it has ${digest.length} bytes, want ${DIGEST_LENGTH}`);
 }
 
+/** A call that failed. */
+export interface FailedCall {
+  readonly method: DescMethod;
+  readonly signal: AbortSignal;
+  readonly contextValues?: ContextValues;
+}
+
 /** What a client is told of an error of a call. */
-export type Answer = (method: DescMethod, signal: AbortSignal, error: unknown) => ConnectError;
+export type Answer = (call: FailedCall, error: unknown) => ConnectError;
 
 /** Tells clients by these codes, and the log. */
 export function answersBy(log: (line: string) => void, codes: MethodCodes = {}): Answer {
-  return (method, signal, error) => {
+  return ({ method, signal, contextValues }, error) => {
     const told = toConnectError(signal.aborted ? reasonOf(signal) : error, codes[method.name]);
+    contextValues?.get(TOLD)(told.code);
     if (told.code !== Code.NotFound && told.code !== Code.Canceled) {
       const why = told.cause instanceof Error && isInside(told) ? told.cause.stack : told.rawMessage;
       log(`refused ${method.parent.typeName}/${method.name}: ${Code[told.code]} ${why}`);
@@ -74,7 +83,7 @@ export function answersBy(log: (line: string) => void, codes: MethodCodes = {}):
 /** Turns what services throw into what clients are told. */
 export function answerErrors(answer: Answer): Interceptor {
   return (next) => async (request) => {
-    const told = (error: unknown) => answer(request.method, request.signal, error);
+    const told = (error: unknown) => answer(request, error);
     try {
       const response = await next(request);
       return response.stream ? { ...response, message: answering(response.message, told) } : response;

@@ -5,62 +5,53 @@
  * trailers, which the platforms' `fetch` handlers cannot send, so here it is answered with a status in the headers
  * ("Trailers-Only", which every gRPC client understands and shows) that says so.
  *
- * Pages of every origin may call, without credentials: there is nobody to log in as, and what they can write is
- * what every program that reaches the port can: contents named by their digest, and path infos that are proven and never replaced.
+ * Pages of every origin may call, without credentials of the browser's own: a token is what somebody gives them, and what they can
+ * write is contents named by their digest, and path infos that are proven and never replaced.
  * All content types used here need a preflight, so a page cannot write where its browser was not told that it may.
  */
 import { Code, ConnectError, cors } from "@connectrpc/connect";
-import type { UniversalHandlerFn, UniversalServerResponse } from "@connectrpc/connect/protocol";
+import type { UniversalServerResponse } from "@connectrpc/connect/protocol";
 import type { Hono } from "hono";
 import type { Bytes } from "../../bytes/bytes.ts";
 import { bodyStream } from "../bodies.ts";
 import type { ServerContext } from "../context.ts";
 import { errorResponse, HttpError } from "../http_error.ts";
+import type { Door } from "../door.ts";
+import type { Peer } from "../peer.ts";
+import { peerOf } from "../visitors.ts";
+import { behindDoor, type Rpc } from "./call_door.ts";
 import { rpcHandler } from "./dispatch.ts";
 import { grpcHandlers } from "./handlers.ts";
+import { CALL_ROUTE, isNativeCall } from "./paths.ts";
 import { toConnectError } from "./status.ts";
 import { binaryTypeOf, decodeText, encodeText, textTypeOf } from "./text.ts";
-
-const SERVICE = "(?:[a-z][a-z0-9_]*\\.)+[A-Z][A-Za-z0-9]*";
-const METHOD = "[A-Z][A-Za-z0-9]*";
-const CALL = new RegExp(`^/${SERVICE}/${METHOD}$`);
-const NATIVE = /^application\/grpc(?:$|[+;])/i;
-
-/** Paths of calls, as a route. */
-export const CALL_ROUTE = `/:service{${SERVICE}}/:method{${METHOD}}`;
-
-/** Whether a path is one of a call, of a method that exists or not. */
-export function isCallPath(path: string): boolean {
-  return CALL.test(path);
-}
 
 /** What pages of other origins may send to calls, and read of the answers. */
 export const CALL_CORS = {
   allowMethods: [...cors.allowedMethods],
-  allowHeaders: [...cors.allowedHeaders],
-  exposeHeaders: [...cors.exposedHeaders, "Firn-Error"],
+  allowHeaders: [...cors.allowedHeaders, "Authorization"],
+  exposeHeaders: [...cors.exposedHeaders, "Firn-Error", "WWW-Authenticate", "Retry-After"],
 };
 
-/** Answers remote calls, whatever transport they come by. */
-export type Rpc = UniversalHandlerFn;
-
-/** What answers remote calls to a store. */
-export function rpcOver(context: ServerContext): Rpc {
-  return rpcHandler(grpcHandlers({ ...context, pathInfos: context.provenPathInfos }, context));
+/** What answers remote calls to a store, behind a door. */
+export function rpcOver(context: ServerContext, door: Door): Rpc {
+  const rpc = rpcHandler(grpcHandlers({ ...context, pathInfos: context.provenPathInfos }, context));
+  return behindDoor(door, rpc, context.log);
 }
 
 /** Adds the routes of calls. */
 export function callRoutes(app: Hono, rpc: Rpc, context: ServerContext): void {
-  app.on(["GET", "POST"], CALL_ROUTE, (c) => answer(c.req.raw, rpc, context));
+  app.on(["GET", "POST"], CALL_ROUTE, (c) => answer(c.req.raw, peerOf(c), rpc, context));
 }
 
 async function answer(
   request: Request,
+  peer: Peer,
   rpc: Rpc,
   { stallMs }: ServerContext,
 ): Promise<Response> {
   const contentType = request.headers.get("content-type") ?? "";
-  if (NATIVE.test(contentType)) return nativeRefusal();
+  if (isNativeCall(contentType)) return nativeRefusal();
   const binaryType = binaryTypeOf(contentType);
   const header = new Headers(request.headers);
   if (binaryType !== undefined) header.set("content-type", binaryType);
@@ -75,7 +66,7 @@ async function answer(
     header,
     body: requestBody(request, stallMs, binaryType !== undefined),
     signal: ended.signal,
-  });
+  }, peer);
   if (response.status >= 400 && !response.body) return refusal(request, response.status);
   return toResponse(response, binaryType !== undefined, leave);
 }

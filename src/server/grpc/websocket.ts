@@ -12,7 +12,8 @@
  * closed out (1013): long uploads belong to `PUT /blob`. What does not follow the grammar is closed with 1002, a message
  * over the bound with 1009, silence in place of the headers with 1008.
  *
- * Browsers ask no leave (CORS) for WebSockets: every page that reaches the port may call, as in `web.ts`.
+ * Browsers ask no leave (CORS) for WebSockets: every page that reaches the port may call, as in `web.ts`. A token stands in the
+ * headers that are sent first, for pages cannot put one into the request.
  */
 import { Code, ConnectError } from "@connectrpc/connect";
 import { type Bytes, concat, fromText } from "../../bytes/bytes.ts";
@@ -21,7 +22,10 @@ import { FormatError } from "../../errors.ts";
 import type { ServerContext, UpgradeWebSocket } from "../context.ts";
 import type { Hono } from "hono";
 import { HttpError } from "../http_error.ts";
-import { CALL_ROUTE, type Rpc } from "./web.ts";
+import type { Peer } from "../peer.ts";
+import { peerOf } from "../visitors.ts";
+import type { Rpc } from "./call_door.ts";
+import { CALL_ROUTE } from "./paths.ts";
 
 const PROTOCOL = "grpc-websockets";
 const MAX_HEADER = 16 * 1024;
@@ -47,11 +51,11 @@ const END = 0x01;
 export function webSocketRoutes(app: Hono, rpc: Rpc, context: ServerContext): void {
   app.get(CALL_ROUTE, (c, next) => {
     const webSocket = c.req.header("upgrade")?.toLowerCase() === "websocket";
-    return webSocket ? Promise.resolve(open(c.req.raw, rpc, context)) : next();
+    return webSocket ? Promise.resolve(open(c.req.raw, peerOf(c), rpc, context)) : next();
   });
 }
 
-function open(request: Request, rpc: Rpc, context: ServerContext): Response {
+function open(request: Request, peer: Peer, rpc: Rpc, context: ServerContext): Response {
   if (!context.upgradeWebSocket) {
     throw new HttpError(501, "Cannot open a WebSocket: this server has none; use gRPC-Web over HTTP");
   }
@@ -59,8 +63,10 @@ function open(request: Request, rpc: Rpc, context: ServerContext): Response {
   if (!offered?.includes(PROTOCOL)) {
     throw new HttpError(400, `Cannot open a WebSocket: want the subprotocol ${PROTOCOL}`);
   }
+  const { address, local } = peer; // now, for the platform does not tell any more when the request is over
   const { socket, response } = upgraded(request, context.upgradeWebSocket);
-  new SocketCall(socket, request.url, rpc, context);
+  const call: Rpc = (request) => rpc(request, { address, local });
+  new SocketCall(socket, request.url, call, context);
   return response;
 }
 

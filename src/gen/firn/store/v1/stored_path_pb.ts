@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file firn/store/v1/stored_path.proto.
  */
 export const file_firn_store_v1_stored_path: GenFile = /*@__PURE__*/
-  fileDesc("Ch9maXJuL3N0b3JlL3YxL3N0b3JlZF9wYXRoLnByb3RvEg1maXJuLnN0b3JlLnYxImsKClN0b3JlZFBhdGgSJQoEaW5mbxgBIAEoCzIXLnNuaXguc3RvcmUudjEuUGF0aEluZm8SHAoUdW5jbGFpbWVkX3JlZmVyZW5jZXMYAiADKAkSGAoQcmVnaXN0ZXJlZF9hdF9tcxgDIAEoAyKRAQoLVXBsb2FkZWROYXISJAoEcm9vdBgBIAEoCzIWLnNuaXguY2FzdG9yZS52MS5FbnRyeRIQCghuYXJfc2l6ZRgCIAEoBBIYChBmb3VuZF9oYXNoX3BhcnRzGAMgAygJEhgKEGZvdW5kX292ZXJmbG93ZWQYBCABKAgSFgoOcmVjZWl2ZWRfYXRfbXMYBSABKAMiYgoMVXBsb2FkZWRGaWxlEhIKCm5hcl9zaGEyNTYYASABKAwSEwoLY29tcHJlc3Npb24YAiABKAkSEQoJZmlsZV9zaXplGAMgASgEEhYKDnJlY2VpdmVkX2F0X21zGAQgASgDIlgKCFNpZGVGaWxlEg4KBmRpZ2VzdBgBIAEoDBIMCgRzaXplGAIgASgEEhQKDGNvbnRlbnRfdHlwZRgDIAEoCRIYChBjb250ZW50X2VuY29kaW5nGAQgASgJIi4KA1BpbhIRCgloYXNoX3BhcnQYASABKAkSFAoMcGlubmVkX2F0X21zGAIgASgDIkEKCkNvbGxlY3Rpb24SEAoIc2VxdWVuY2UYASABKAQSDQoFb3duZXIYAiABKAkSEgoKc2Vlbl9hdF9tcxgDIAEoA2IGcHJvdG8z", [file_snix_castore_v1_castore, file_snix_store_v1_pathinfo]);
+  fileDesc("Ch9maXJuL3N0b3JlL3YxL3N0b3JlZF9wYXRoLnByb3RvEg1maXJuLnN0b3JlLnYxImsKClN0b3JlZFBhdGgSJQoEaW5mbxgBIAEoCzIXLnNuaXguc3RvcmUudjEuUGF0aEluZm8SHAoUdW5jbGFpbWVkX3JlZmVyZW5jZXMYAiADKAkSGAoQcmVnaXN0ZXJlZF9hdF9tcxgDIAEoAyKRAQoLVXBsb2FkZWROYXISJAoEcm9vdBgBIAEoCzIWLnNuaXguY2FzdG9yZS52MS5FbnRyeRIQCghuYXJfc2l6ZRgCIAEoBBIYChBmb3VuZF9oYXNoX3BhcnRzGAMgAygJEhgKEGZvdW5kX292ZXJmbG93ZWQYBCABKAgSFgoOcmVjZWl2ZWRfYXRfbXMYBSABKAMiYgoMVXBsb2FkZWRGaWxlEhIKCm5hcl9zaGEyNTYYASABKAwSEwoLY29tcHJlc3Npb24YAiABKAkSEQoJZmlsZV9zaXplGAMgASgEEhYKDnJlY2VpdmVkX2F0X21zGAQgASgDIlgKCFNpZGVGaWxlEg4KBmRpZ2VzdBgBIAEoDBIMCgRzaXplGAIgASgEEhQKDGNvbnRlbnRfdHlwZRgDIAEoCRIYChBjb250ZW50X2VuY29kaW5nGAQgASgJIi4KA1BpbhIRCgloYXNoX3BhcnQYASABKAkSFAoMcGlubmVkX2F0X21zGAIgASgDIkEKCkNvbGxlY3Rpb24SEAoIc2VxdWVuY2UYASABKAQSDQoFb3duZXIYAiABKAkSEgoKc2Vlbl9hdF9tcxgDIAEoAyI6CgpSZXZvY2F0aW9uEhUKDXJldm9rZWRfYXRfbXMYASABKAMSFQoNZXhwaXJlc19hdF9tcxgCIAEoA2IGcHJvdG8z", [file_snix_castore_v1_castore, file_snix_store_v1_pathinfo]);
 
 /**
  * Key `path/<hash part>`: a published store path.
@@ -246,4 +246,32 @@ export type Collection = Message<"firn.store.v1.Collection"> & {
  */
 export const CollectionSchema: GenMessage<Collection> = /*@__PURE__*/
   messageDesc(file_firn_store_v1_stored_path, 5);
+
+/**
+ * Key `revoked/<id>`: a token that is no longer taken.
+ *
+ * @generated from message firn.store.v1.Revocation
+ */
+export type Revocation = Message<"firn.store.v1.Revocation"> & {
+  /**
+   * When it was revoked, in milliseconds since 1970.
+   *
+   * @generated from field: int64 revoked_at_ms = 1;
+   */
+  revokedAtMs: bigint;
+
+  /**
+   * When the token expires, in milliseconds since 1970, from when on this says nothing; 0 where that is not known.
+   *
+   * @generated from field: int64 expires_at_ms = 2;
+   */
+  expiresAtMs: bigint;
+};
+
+/**
+ * Describes the message firn.store.v1.Revocation.
+ * Use `create(RevocationSchema)` to create a new message.
+ */
+export const RevocationSchema: GenMessage<Revocation> = /*@__PURE__*/
+  messageDesc(file_firn_store_v1_stored_path, 6);
 
