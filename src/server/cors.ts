@@ -32,7 +32,7 @@ export const OPEN = { origin: "*", exposed: EXPOSED.join(",") };
 const cache = cors({
   ...anyOrigin,
   allowMethods: ["GET", "HEAD"],
-  allowHeaders: [...READ_HEADERS, "Authorization"],
+  allowHeaders: READ_HEADERS,
   exposeHeaders: EXPOSED,
 });
 const content = cors({

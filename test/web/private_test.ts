@@ -1,8 +1,9 @@
 /** Servers that want a token: for reading, in the place of the failure and in the settings; for pushing, in the form. */
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { narFile, narInfo, narInfoName, pathOf, treeNar } from "../server/_site.ts";
 import { Between } from "./_between.ts";
-import { assertAccessible, pageTest, PageWorld, program, publish } from "./_world.ts";
+import { assertAccessible, pageTest, PageWorld, PATIENCE, program, publish } from "./_world.ts";
 
 const TOKEN = "eyJhbGciOiJFZERTQSJ9.e30.c2VjcmV0";
 const OPEN = { "access-control-allow-origin": "*" };
@@ -228,5 +229,63 @@ pageTest("a path is pushed with a token, and what is not allowed is said", async
     await page.getByText("For caches that are private").waitFor();
     assert.equal(await page.getByRole("button", { name: /^Forget the token/ }).count(), 0);
   });
+  world.assertSound();
+});
+
+/** What a command of firn prints. */
+async function firn(...args: string[]): Promise<string> {
+  const main = fileURLToPath(new URL("../../mod.ts", import.meta.url));
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", main, ...args],
+  }).output();
+  assert.ok(success, new TextDecoder().decode(stderr));
+  return new TextDecoder().decode(stdout).trim();
+}
+
+pageTest("a private firn: pushed to with one token, read from with another", async (folder, t) => {
+  const key = `${folder}/token.key`;
+  await Deno.writeTextFile(key, await firn("token", "key"), { mode: 0o600 });
+  const [writer, reader] = await Promise.all(
+    ["--write", "--read"].map((right) =>
+      firn("token", "new", right, "--name", right.slice(2), "--expires", "1h", "--key", key)
+    ),
+  );
+  await using world = await PageWorld.open(folder, {}, "--token-key", key, "--private");
+  const { page, server } = world;
+  await Deno.writeFile(`${folder}/pushed-1.0.nar`, await treeNar(program("1.0")));
+  await page.getByLabel("Files to open").setInputFiles(`${folder}/pushed-1.0.nar`);
+  await page.getByRole("heading", { level: 1, name: "pushed-1.0" }).waitFor();
+  const path = await page.locator(".title .store .mono").innerText();
+  const push = async (token: string) => {
+    await page.getByLabel("Token, if it asks for one").fill(token);
+    await page.getByRole("button", { name: "Push", exact: true }).click();
+  };
+
+  await t.step("a push wants a token that may write", async () => {
+    await page.getByRole("link", { name: "Push" }).click();
+    await push("");
+    await page.getByRole("alert").getByText(/without a token: 401 /).waitFor();
+    await push(reader);
+    await page.getByRole("alert").getByText(/the token does not allow this: 403 Cannot write/).waitFor();
+    await push(writer);
+    await page.getByText("1 path sent").first().waitFor();
+  });
+
+  await t.step("another browser is asked for a token that may read", async () => {
+    const other = await (await world.browser.newContext()).newPage();
+    other.setDefaultTimeout(PATIENCE);
+    other.on("dialog", (dialog) => world.errors.push(dialog.message()));
+    await other.goto(`${server.url}/`);
+    await other.getByLabel("Store path or hash").fill(path);
+    await other.getByLabel("Cache", { exact: true }).fill(server.url);
+    await other.getByRole("button", { name: "Open", exact: true }).click();
+    await other.getByLabel(`Token for ${server.url}`).fill(reader);
+    await other.getByRole("button", { name: "Use it, and try again" }).click();
+    await other.getByRole("heading", { level: 1, name: "pushed-1.0" }).waitFor();
+    await other.getByRole("button", { name: "Fetch all" }).click();
+    await other.getByText("hash verified").waitFor();
+    await other.close();
+  });
+  for (const token of [writer, reader]) assert.ok(!server.log.includes(token), server.log);
   world.assertSound();
 });
