@@ -18,7 +18,7 @@ import {
 } from "../server/_site.ts";
 
 /** How long anything may take on a loaded machine, in milliseconds. Nothing waits longer than it must. */
-export const PATIENCE = 15_000;
+export const PATIENCE = 60_000;
 
 /** Publishes a NAR as a path of this name on a server; returns the base name. */
 export async function publishNar(

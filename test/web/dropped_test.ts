@@ -109,9 +109,15 @@ pageTest("archives and folders are dragged onto the page", async (folder, t) => 
     await heading("picked");
     await Deno.mkdir(`${folder}/picked-folder/deep`, { recursive: true });
     await Deno.writeTextFile(`${folder}/picked-folder/deep/text`, "text");
+    // More than go to the worker in one message.
+    const many = Object.fromEntries(Array.from({ length: 120 }, (_, i) => [`${i}`, `${i}`]));
+    for (const name of Object.keys(many)) await Deno.writeTextFile(`${folder}/picked-folder/${name}`, name);
     await choose("Choose a folder", `${folder}/picked-folder`);
     await heading("picked-folder");
-    assert.equal((await lookedAt(page)).narSha256, nix32(sha256(await treeNar({ deep: { text: "text" } }))));
+    assert.equal(
+      (await lookedAt(page)).narSha256,
+      nix32(sha256(await treeNar({ ...many, deep: { text: "text" } }))),
+    );
   });
   world.assertSound();
 }, xz);

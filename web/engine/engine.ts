@@ -18,6 +18,7 @@ import type {
   Address,
   Collected,
   FilePath,
+  FolderEntry,
   Found,
   ListOptions,
   Opened,
@@ -55,6 +56,8 @@ export interface Engine {
 
   /** Opens a target. From a firn server, only Directories are fetched unless `everything` is asked for. */
   open(target: Target, options?: OpenOptions, job?: string, report?: Report): Promise<Opened>;
+  /** Entries of a folder that `open` with this job will open, before those that it is given itself: for folders of many files. */
+  addEntries(job: string, entries: readonly FolderEntry[]): void;
   /** Fetches all that a partial path lacks and recomputes its claims. Fine for a whole one. */
   complete(path: string, job?: string, report?: Report): Promise<PathSummary>;
   /** Opens that were interrupted, also by closing the tab. */

@@ -10,6 +10,7 @@ import type {
   DifferenceOptions,
   Engine,
   FilePath,
+  FolderEntry,
   Found,
   ListOptions,
   Opened,
@@ -36,9 +37,11 @@ import { Folders } from "./folders.ts";
 import { type Job, Jobs, quiet } from "./job.ts";
 import { allKept, collectPaths } from "./collect_paths.ts";
 import type { Keeping } from "./keeping.ts";
+import { StagedEntries } from "./staged_entries.ts";
 import { readHere, readLazily } from "./lazy_files.ts";
 import { openFiles, openFolder, type Taken } from "./open_files.ts";
 import { completePath, openPath } from "./open_path.ts";
+import { overviewOf } from "./overview.ts";
 import { nameBytes } from "./path_text.ts";
 import { pushPath } from "./push.ts";
 import { saveFile } from "./save.ts";
@@ -78,6 +81,7 @@ export class TabEngine implements Engine {
   readonly #jobs: Jobs;
   readonly #watchers: Watchers;
   readonly #parts: EngineParts;
+  readonly #staged = new StagedEntries();
   #figures: { version: number; found: ReturnType<Keeping["statistics"]> } | undefined;
 
   constructor(parts: EngineParts) {
@@ -106,11 +110,17 @@ export class TabEngine implements Engine {
 
   cancel(job: string): void {
     this.#jobs.cancel(job);
+    this.#staged.cancel(job);
   }
 
   // Open
 
-  async open(target: Target, options: OpenOptions = {}, job?: string, report?: Report): Promise<Opened> {
+  addEntries(job: string, entries: readonly FolderEntry[]): void {
+    this.#staged.add(job, entries);
+  }
+
+  async open(given: Target, options: OpenOptions = {}, job?: string, report?: Report): Promise<Opened> {
+    const target = this.#staged.completed(given, job);
     return await this.#changing(job, report, async (job) => {
       const { opened, refused } = await this.#take(target, options, job);
       const pins = await this.#parts.keeping.pinned();
@@ -280,31 +290,13 @@ export class TabEngine implements Engine {
   }
 
   async overview(): Promise<Overview> {
-    const { storage, keeping, evicted } = this.#parts;
-    let [paths, partial, logical] = [0, 0, 0];
-    for await (const { whole, info } of allKept(this.#tab)) {
-      paths++;
-      if (whole) logical += info.narSize;
-      else partial++;
-    }
     // Everything is walked over for these, so they are kept until something changes.
     const { version } = this.#watchers;
     if (this.#figures?.version !== version) {
-      this.#figures = { version, found: keeping.statistics(quiet().signal) };
+      this.#figures = { version, found: this.#parts.keeping.statistics(quiet().signal) };
       this.#figures.found.catch(() => this.#figures = undefined);
     }
-    const statistics = await this.#figures.found;
-    const estimate = await storage?.estimate();
-    return {
-      paths,
-      partial,
-      logical,
-      ...statistics,
-      persisted: await storage?.persisted() ?? false,
-      ...(estimate?.usage !== undefined && { usage: estimate.usage }),
-      ...(estimate?.quota !== undefined && { quota: estimate.quota }),
-      ...(evicted && { evicted }),
-    };
+    return await overviewOf(this.#tab, this.#parts, await this.#figures.found);
   }
 
   async pin(path: string): Promise<void> {
