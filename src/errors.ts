@@ -91,9 +91,17 @@ export class StoreVersionError extends Error {
 /** A store that is asked over a network cannot be reached, does not answer, or fails. Asking again later may help. */
 export class RemoteError extends Error {
   override readonly name = "RemoteError";
+  /** The HTTP status of its refusal, where it answered with one. */
+  readonly status?: number;
+
   /** @param address the remote, as its user names it */
-  constructor(readonly address: string, message: string, options?: ErrorOptions) {
+  constructor(
+    readonly address: string,
+    message: string,
+    { status, ...options }: ErrorOptions & { readonly status?: number } = {},
+  ) {
     super(message, options);
+    if (status !== undefined) this.status = status;
   }
 }
 

@@ -60,7 +60,6 @@ async function send(
     fetch: tally.fetch,
     signal,
     ...(token !== undefined && { token }),
-    tokenReads: true,
     stay: true,
     unreachable: "is it up?",
     timeoutMs: REQUEST_MS,

@@ -18,7 +18,7 @@ import {
 } from "../server/_site.ts";
 
 /** How long anything may take on a loaded machine, in milliseconds. Nothing waits longer than it must. */
-const PATIENCE = 60_000;
+export const PATIENCE = 60_000;
 
 /** Publishes a NAR as a path of this name on a server; returns the base name. */
 export async function publishNar(
@@ -166,4 +166,15 @@ export function program(version: string, more: Tree = {}): Tree {
     },
     ...more,
   };
+}
+
+/** Drags files and folders of this machine onto the page and drops them there, as the browser is told of it by a desktop. */
+export async function drop(page: Page, ...paths: string[]): Promise<void> {
+  const session = await page.context().newCDPSession(page);
+  const data = { items: [], files: paths, dragOperationsMask: 1 };
+  for (const type of ["dragEnter", "dragOver", "drop"] as const) {
+    await session.send("Input.dispatchDragEvent", { type, x: 640, y: 400, data });
+    if (type === "dragOver") await page.getByText("Drop it to open it").waitFor();
+  }
+  await session.detach();
 }

@@ -15,8 +15,10 @@
  */
 import type { ClosureGraph, Difference, DifferenceOptions, WhyDepends } from "./understanding.ts";
 import type {
+  Address,
   Collected,
   FilePath,
+  FolderEntry,
   Found,
   ListOptions,
   Opened,
@@ -45,7 +47,7 @@ export type * from "./values.ts";
 export interface Engine {
   /** About the page's own server. */
   site(): Promise<Site>;
-  /** Calls back whenever what is kept here changed, here or in another tab, at most some times a second. */
+  /** Calls back whenever what is kept here changed, or the settings did, here or in another tab, at most some times a second. */
   watch(changed: () => void): void;
   /** Ends the calls with this job. Nothing happens if there is none. */
   cancel(job: string): void;
@@ -54,6 +56,8 @@ export interface Engine {
 
   /** Opens a target. From a firn server, only Directories are fetched unless `everything` is asked for. */
   open(target: Target, options?: OpenOptions, job?: string, report?: Report): Promise<Opened>;
+  /** Entries of a folder that `open` with this job will open, before those that it is given itself: for folders of many files. */
+  addEntries(job: string, entries: readonly FolderEntry[]): void;
   /** Fetches all that a partial path lacks and recomputes its claims. Fine for a whole one. */
   complete(path: string, job?: string, report?: Report): Promise<PathSummary>;
   /** Opens that were interrupted, also by closing the tab. */
@@ -145,5 +149,10 @@ export interface Engine {
 
   settings(): Promise<Settings>;
   /** `FormatError` for a key or address that is none; nothing is changed then. Resolves to what is kept now. */
-  configure(settings: Partial<Settings>): Promise<Settings>;
+  configure(settings: Partial<Omit<Settings, "tokens">>): Promise<Settings>;
+  /**
+   * Keeps a token for the origin of an address; without one forgets it. It is sent as a bearer token to that origin with all that is
+   * asked there from then on, and to no other. `FormatError` for what is no token.
+   */
+  giveToken(address: Address, token?: string): Promise<Settings>;
 }

@@ -12,6 +12,7 @@ export class EngineError extends Error {
 }
 
 const TEXTS = ["claim", "claimed", "actual", "kind", "key", "address"] as const;
+const NUMBERS = ["limit", "status"] as const;
 
 /** The fault of anything that was thrown. */
 export function faultOf(thrown: unknown): Fault {
@@ -22,6 +23,6 @@ export function faultOf(thrown: unknown): Fault {
   const fields = thrown as unknown as Record<string, unknown>;
   const fault: Record<string, unknown> = { name: thrown.name, message: thrown.message };
   for (const field of TEXTS) if (typeof fields[field] === "string") fault[field] = fields[field];
-  if (typeof fields.limit === "number") fault.limit = fields.limit;
+  for (const field of NUMBERS) if (typeof fields[field] === "number") fault[field] = fields[field];
   return fault as unknown as Fault;
 }

@@ -73,6 +73,11 @@ export class Job {
   }
 }
 
+/** A job nobody asked for. */
+export function quiet(): Job {
+  return new Job(new AbortController().signal);
+}
+
 /** The calls that are under way. */
 export class Jobs {
   #running = new Map<string, Set<AbortController>>();

@@ -102,7 +102,7 @@ async function openLazily(
   job: Job,
 ): Promise<void> {
   job.enter("directories");
-  await fetchDirectories(node, tab.home.bytes, new FirnContents(tab.remote(cache, job)), job);
+  await fetchDirectories(node, tab.home.bytes, new FirnContents(await tab.remote(cache, job)), job);
   const { size } = await narLayout(node, tab.services.directories);
   if (size !== narInfo.narSize) throw new ClaimError("NarSize", String(narInfo.narSize), String(size));
   await tab.records.putOpened({ narInfo, node, whole: false, cache, openedAt: Date.now() });
@@ -114,7 +114,7 @@ export async function completePath(kept: KeptPath, tab: TabStore, job: Job): Pro
   const { info } = kept;
   job.enter("asking", formatStorePath(info.storePath));
   job.total = (job.total ?? job.done) + info.narSize;
-  const contents = tab.contentsFor(kept, job);
+  const contents = await tab.contentsFor(kept, job);
   const fetch = { store: tab.home.bytes, blobs: tab.services.blobs, contents, job };
   await fetchDirectories(info.node, tab.home.bytes, contents, job); // all are here, unless somebody took them away
   await fetchFiles(filesBelow(info.node, tab.services.directories), fetch);
@@ -133,7 +133,7 @@ async function fetchNar(narInfo: NarInfo, cache: string, tab: TabStore, job: Job
   job.enter("fetching");
   const { hashPart } = narInfo.storePath;
   const kept = await tab.records.arriving(hashPart);
-  const stream = await fetchNarFile(tab.remote(cache, job), narInfo.url, kept.length * ARRIVING_PIECE);
+  const stream = await fetchNarFile(await tab.remote(cache, job), narInfo.url, kept.length * ARRIVING_PIECE);
   const size = narInfo.fileSize ?? stream.size;
   if (size !== undefined) job.toMove = (job.toMove ?? job.moved) + size - stream.start;
   const worth = size === undefined || size >= WORTH_KEEPING;

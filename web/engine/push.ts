@@ -9,13 +9,15 @@ import type { PathInfo } from "../../src/store/path_info.ts";
 import { referencesFirst } from "../../src/store/references_first.ts";
 import type { Pushed, PushOptions } from "./engine.ts";
 import type { Job } from "./job.ts";
+import { parseToken } from "./settings.ts";
 import { parseAddress, type TabStore } from "./tab_store.ts";
 
 /** Sends a path, and first what it refers to. */
 export async function pushPath(path: string, options: PushOptions, tab: TabStore, job: Job): Promise<Pushed> {
   job.enter("asking");
   const server = parseAddress(options.server);
-  if (!await tab.siteOf(server, job)) {
+  const token = options.token === undefined ? undefined : parseToken(options.token);
+  if (!await tab.siteOf(server, job, token)) {
     throw new UnsupportedError(
       `Cannot push to ${server}: it is no firn server that takes contents from pages`,
     );
@@ -26,7 +28,7 @@ export async function pushPath(path: string, options: PushOptions, tab: TabStore
     ...info,
     open: () => Promise.resolve({ info, source: tab.services }),
   }));
-  const uploads = new FirnUploads(tab.remote(server, job, options.token));
+  const uploads = new FirnUploads(await tab.remote(server, job, token));
   const { sent, there, bytes } = await pushPaths(outgoing, uploads, {
     signal: job.signal,
     enter: (phase, path) => job.enter(phase, path && formatStorePath(path)),

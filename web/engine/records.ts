@@ -5,7 +5,8 @@
  *   tab/unfinished/<hash part>      JSON: an `UnfinishedRecord`
  *   tab/arriving/<hash part>/<n>    1 MiB each of a NAR's file that has not come whole; n has eight digits
  *   tab/part/<b3>                   chunks of a long file of which some are here and proven, see `lazy_files.ts`
- *   tab/settings                    JSON: `Settings`
+ *   tab/settings                    JSON: `Settings`, but for tokens
+ *   tab/tokens                      JSON: the token of each origin
  */
 import { fromBase64Url, toBase64Url } from "../../src/bytes/base64.ts";
 import { fromText, toText } from "../../src/bytes/bytes.ts";
@@ -38,6 +39,7 @@ export interface UnfinishedRecord {
 const OPENED = "tab/opened/";
 const UNFINISHED = "tab/unfinished/";
 const ARRIVING = "tab/arriving/";
+const TOKENS = "tab/tokens";
 
 /** Reads and writes the records. */
 export class Records {
@@ -119,6 +121,20 @@ export class Records {
 
   async putSettings(settings: unknown): Promise<void> {
     await this.#put("tab/settings", settings);
+  }
+
+  /** Tokens by origin. */
+  async tokens(): Promise<Readonly<Record<string, string>>> {
+    return await this.#get<Record<string, string>>(TOKENS) ?? {};
+  }
+
+  /** Keeps a token for an origin, or none any more. */
+  async putToken(origin: string, token: string | undefined): Promise<void> {
+    await this.#names.update(TOKENS, (kept) => {
+      const { [origin]: _, ...others } = kept ? JSON.parse(toText(kept)) as Record<string, string> : {};
+      const all = token === undefined ? others : { ...others, [origin]: token };
+      return Object.keys(all).length === 0 ? undefined : fromText(JSON.stringify(all));
+    });
   }
 
   async #get<T>(key: string): Promise<T | undefined> {

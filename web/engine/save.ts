@@ -86,7 +86,7 @@ async function fetchBelow(kept: KeptPath, node: Node, tab: TabStore, job: Job): 
   const fetch = {
     store: tab.home.bytes,
     blobs: tab.services.blobs,
-    contents: tab.contentsFor(kept, job),
+    contents: await tab.contentsFor(kept, job),
     job,
   };
   await fetchFiles(filesBelow(node, tab.services.directories), fetch);

@@ -12,7 +12,7 @@ const MOST_HITS = 10_000;
 /** Most names looked at: few Directories that hold each other can stand for more than anybody could read. */
 const MOST_LOOKED = 10_000_000;
 /** Hits are told when there are so many, or after so many milliseconds. */
-const BATCH = 200;
+const BATCH = 1000;
 const PAUSE = 100;
 /** How long the search may keep everybody else waiting, in milliseconds. */
 const TURN = 20;

@@ -15,12 +15,13 @@ export async function readSettings(records: Records, server: string | undefined)
   return {
     trustedKeys: kept?.trustedKeys ?? [NIXOS_KEY],
     caches: kept?.caches ?? [...(server ? [server] : []), "https://cache.nixos.org"],
+    tokens: Object.keys(await records.tokens()).sort(),
   };
 }
 
 /** Changes settings; throws {@link FormatError} for a key or an address that is none, and nothing is changed. */
 export async function changeSettings(
-  changes: Partial<Settings>,
+  changes: Partial<Omit<Settings, "tokens">>,
   records: Records,
   server: string | undefined,
 ): Promise<Settings> {
@@ -32,7 +33,14 @@ export async function changeSettings(
     caches: changes.caches ? unique(changes.caches, parseAddress) : before.caches,
   };
   await records.putSettings(settings);
-  return settings;
+  return { ...settings, tokens: before.tokens };
+}
+
+/** A token as it is sent. Throws {@link FormatError}, which does not repeat it, for what is none. */
+export function parseToken(text: string): string {
+  const token = text.trim().replace(/^Bearer\s+/i, "");
+  if (/^[\x21-\x7e]{1,8192}$/.test(token)) return token;
+  throw new FormatError("token", "Cannot use this as a token: want one word of letters, digits and signs");
 }
 
 function unique(texts: readonly string[], read: (text: string) => string): string[] {

@@ -9,7 +9,7 @@ import { portableHashes } from "../../src/hash/hashes.ts";
 import { isHashPart, storePathBase } from "../../src/nix/store_path.ts";
 import { storePage, type StorePagesOptions } from "../../src/server/store_pages.ts";
 import type { Codec } from "../../src/store/codec.ts";
-import { Job } from "./job.ts";
+import { quiet } from "./job.ts";
 import { readHere, readLazily } from "./lazy_files.ts";
 import { type KeptPath, TabStore } from "./tab_store.ts";
 import { followNames } from "./walk_path.ts";
@@ -95,8 +95,8 @@ async function* pieces(
     const here = await readHere(file, range, names, { blobs, store });
     if (here) yield here;
     else {
-      const job = new Job(new AbortController().signal);
-      const fetch = { store, blobs, contents: tab.contentsFor(kept, job), job };
+      const job = quiet();
+      const fetch = { store, blobs, contents: await tab.contentsFor(kept, job), job };
       yield await navigator.locks.request(
         STORE,
         { mode: "shared" },

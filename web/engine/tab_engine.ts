@@ -1,7 +1,7 @@
 /**
  * The engine: the calls of the page, each given to the room that does it.
  */
-import { MissingError, UnsupportedError } from "../../src/errors.ts";
+import { MissingError, RemoteError, UnsupportedError } from "../../src/errors.ts";
 import { formatStorePath } from "../../src/nix/store_path.ts";
 import type {
   ClosureGraph,
@@ -10,6 +10,7 @@ import type {
   DifferenceOptions,
   Engine,
   FilePath,
+  FolderEntry,
   Found,
   ListOptions,
   Opened,
@@ -33,19 +34,21 @@ import type {
   WhyDepends,
 } from "./engine.ts";
 import { Folders } from "./folders.ts";
-import { Job, Jobs } from "./job.ts";
+import { type Job, Jobs, quiet } from "./job.ts";
 import { allKept, collectPaths } from "./collect_paths.ts";
 import type { Keeping } from "./keeping.ts";
+import { StagedEntries } from "./staged_entries.ts";
 import { readHere, readLazily } from "./lazy_files.ts";
 import { openFiles, openFolder, type Taken } from "./open_files.ts";
 import { completePath, openPath } from "./open_path.ts";
+import { overviewOf } from "./overview.ts";
 import { nameBytes } from "./path_text.ts";
 import { pushPath } from "./push.ts";
 import { saveFile } from "./save.ts";
 import { searchNames } from "./search_names.ts";
-import { changeSettings, readSettings } from "./settings.ts";
+import { changeSettings, parseToken, readSettings } from "./settings.ts";
 import { shown } from "./shown.ts";
-import { hashPartOf, type KeptPath, parseAddress, summaryOf, type TabParts, TabStore } from "./tab_store.ts";
+import { hashPartOf, parseAddress, summaryOf, type TabParts, TabStore } from "./tab_store.ts";
 import { knownTruth, readTruth } from "./truth.ts";
 import { closureGraph, differenceOf, whyDepends } from "./understand.ts";
 import { type Arrived, walk, walkFollowing } from "./walk_path.ts";
@@ -62,10 +65,7 @@ export interface EngineParts extends TabParts {
   readonly origin?: string;
   /** The browser's promises about space. */
   readonly storage?: Pick<StorageManager, "estimate" | "persist" | "persisted">;
-  /**
-   * Runs work while nobody in another tab holds a lock of the other kind: many may write at once, or one collects garbage.
-   * Default: there are no other tabs.
-   */
+  /** Runs work while no other tab holds a lock of the other kind: many write, or one collects. Default: no other tabs. */
   readonly lock?: <T>(mode: LockMode, signal: AbortSignal, work: () => Promise<T>) => Promise<T>;
   /** Tells other tabs of changes, and is told of theirs. */
   readonly channel?: BroadcastChannel;
@@ -81,6 +81,7 @@ export class TabEngine implements Engine {
   readonly #jobs: Jobs;
   readonly #watchers: Watchers;
   readonly #parts: EngineParts;
+  readonly #staged = new StagedEntries();
   #figures: { version: number; found: ReturnType<Keeping["statistics"]> } | undefined;
 
   constructor(parts: EngineParts) {
@@ -97,8 +98,9 @@ export class TabEngine implements Engine {
     try {
       const site = await this.#tab.siteOf(origin, quiet());
       return site ? { server: origin, ...(site.contentOrigin && { contentOrigin: site.contentOrigin }) } : {};
-    } catch {
-      return {}; // offline, or a host that does not answer: the page does without
+    } catch (error) {
+      // One that is private says so; offline, or where the host does not answer, the page does without.
+      return error instanceof RemoteError && error.status === 401 ? { server: origin } : {};
     }
   }
 
@@ -108,11 +110,17 @@ export class TabEngine implements Engine {
 
   cancel(job: string): void {
     this.#jobs.cancel(job);
+    this.#staged.cancel(job);
   }
 
   // Open
 
-  async open(target: Target, options: OpenOptions = {}, job?: string, report?: Report): Promise<Opened> {
+  addEntries(job: string, entries: readonly FolderEntry[]): void {
+    this.#staged.add(job, entries);
+  }
+
+  async open(given: Target, options: OpenOptions = {}, job?: string, report?: Report): Promise<Opened> {
+    const target = this.#staged.completed(given, job);
     return await this.#changing(job, report, async (job) => {
       const { opened, refused } = await this.#take(target, options, job);
       const pins = await this.#parts.keeping.pinned();
@@ -145,7 +153,8 @@ export class TabEngine implements Engine {
       const kept = await this.#tab.get(path);
       await completePath(kept, this.#tab, job);
       await this.#tab.records.deleteUnfinished(kept.info.storePath.hashPart);
-      return await this.#summary(await this.#tab.get(path));
+      const pins = await this.#parts.keeping.pinned();
+      return summaryOf(await this.#tab.get(path), pins.has(kept.info.storePath.hashPart));
     });
   }
 
@@ -219,7 +228,7 @@ export class TabEngine implements Engine {
       const { blobs } = this.#tab.services;
       const here = await readHere(node, range, names, { blobs, store });
       if (here) return here.slice();
-      const fetch = { store, blobs, contents: this.#tab.contentsFor(kept, job), job };
+      const fetch = { store, blobs, contents: await this.#tab.contentsFor(kept, job), job };
       return await this.#locked(
         "shared",
         job,
@@ -281,31 +290,13 @@ export class TabEngine implements Engine {
   }
 
   async overview(): Promise<Overview> {
-    const { storage, keeping, evicted } = this.#parts;
-    let [paths, partial, logical] = [0, 0, 0];
-    for await (const { whole, info } of allKept(this.#tab)) {
-      paths++;
-      if (whole) logical += info.narSize;
-      else partial++;
-    }
     // Everything is walked over for these, so they are kept until something changes.
     const { version } = this.#watchers;
     if (this.#figures?.version !== version) {
-      this.#figures = { version, found: keeping.statistics(quiet().signal) };
+      this.#figures = { version, found: this.#parts.keeping.statistics(quiet().signal) };
       this.#figures.found.catch(() => this.#figures = undefined);
     }
-    const statistics = await this.#figures.found;
-    const estimate = await storage?.estimate();
-    return {
-      paths,
-      partial,
-      logical,
-      ...statistics,
-      persisted: await storage?.persisted() ?? false,
-      ...(estimate?.usage !== undefined && { usage: estimate.usage }),
-      ...(estimate?.quota !== undefined && { quota: estimate.quota }),
-      ...(evicted && { evicted }),
-    };
+    return await overviewOf(this.#tab, this.#parts, await this.#figures.found);
   }
 
   async pin(path: string): Promise<void> {
@@ -359,8 +350,16 @@ export class TabEngine implements Engine {
     return await readSettings(this.#tab.records, (await this.site()).server);
   }
 
-  async configure(settings: Partial<Settings>): Promise<Settings> {
-    return await changeSettings(settings, this.#tab.records, (await this.site()).server);
+  async configure(settings: Partial<Omit<Settings, "tokens">>): Promise<Settings> {
+    const kept = await changeSettings(settings, this.#tab.records, (await this.site()).server);
+    this.#watchers.changed();
+    return kept;
+  }
+
+  async giveToken(address: string, token?: string): Promise<Settings> {
+    await this.#tab.giveToken(parseAddress(address), token === undefined ? undefined : parseToken(token));
+    this.#watchers.changed();
+    return await this.settings();
   }
 
   /** A job that changes what is kept; those who watch are told, however it ends. */
@@ -379,6 +378,7 @@ export class TabEngine implements Engine {
 
   async #locked<T>(mode: LockMode, job: Job, work: (job: Job) => Promise<T>): Promise<T> {
     const { lock } = this.#parts;
+    if (lock && mode === "exclusive") job.enter("waiting");
     return lock ? await lock(mode, job.signal, () => work(job)) : await work(job);
   }
 
@@ -387,13 +387,4 @@ export class TabEngine implements Engine {
     if (found) return found;
     throw new MissingError("file", file, `Cannot find ${shown(file)} in ${shown(path)}`);
   }
-
-  async #summary(kept: KeptPath): Promise<PathSummary> {
-    return summaryOf(kept, (await this.#parts.keeping.pinned()).has(kept.info.storePath.hashPart));
-  }
-}
-
-/** A job nobody asked for. */
-function quiet(): Job {
-  return new Job(new AbortController().signal);
 }

@@ -83,32 +83,41 @@ export class TabStore {
     return kept;
   }
 
-  /** How a remote is asked for a job. */
-  remote(address: string, job: Job, token?: string): RemoteOptions {
+  /** How a remote is asked for a job: with the token that is kept for its origin, unless another one is given. */
+  async remote(address: string, job: Job, given?: string): Promise<RemoteOptions> {
+    const token = given ?? (await this.records.tokens())[new URL(address).origin];
     return {
       address,
       fetch: this.#fetch,
       signal: job.signal,
       moved: job.countMoved,
-      ...(token && { token }),
+      ...(token !== undefined && { token }),
     };
   }
 
+  /** Keeps a token for the origin of an address, or none any more. */
+  async giveToken(address: string, token: string | undefined): Promise<void> {
+    const { origin } = new URL(address);
+    await this.records.putToken(origin, token);
+    // It may now say more of itself.
+    for (const known of this.#sites.keys()) if (new URL(known).origin === origin) this.#sites.delete(known);
+  }
+
   /** What a cache says of itself, asked once: `undefined` for one that is no firn server. */
-  async siteOf(address: string, job: Job): Promise<FirnSite | undefined> {
+  async siteOf(address: string, job: Job, token?: string): Promise<FirnSite | undefined> {
     if (!this.#sites.has(address)) {
-      this.#sites.set(address, await fetchFirnSite(this.remote(address, job)));
+      this.#sites.set(address, await fetchFirnSite(await this.remote(address, job, token)));
     }
     return this.#sites.get(address);
   }
 
   /** Where what a partial path lacks is asked for. */
-  contentsFor({ info, cache }: KeptPath, job: Job): FirnContents {
+  async contentsFor({ info, cache }: KeptPath, job: Job): Promise<FirnContents> {
     if (cache === undefined) {
       const path = formatStorePath(info.storePath);
       throw new MissingError("path", path, `Cannot fetch the rest of ${path}: nobody is known who has it`);
     }
-    return new FirnContents(this.remote(cache, job));
+    return new FirnContents(await this.remote(cache, job));
   }
 
   /** The first cache that knows a hash part, and what it says. */
@@ -120,11 +129,12 @@ export class TabStore {
     let failure: RemoteError | undefined;
     for (const cache of caches) {
       try {
-        const narInfo = await fetchNarInfo(this.remote(cache, job), hashPart);
+        const narInfo = await fetchNarInfo(await this.remote(cache, job), hashPart);
         if (narInfo) return { narInfo, cache };
       } catch (error) {
         if (!(error instanceof RemoteError) || caches.length === 1) throw error;
-        failure ??= error;
+        // One that wants a token may have it: that is what can be helped.
+        if (!failure || (error.status === 401 && failure.status !== 401)) failure = error;
       }
     }
     if (failure) throw failure; // nobody has it, but one could not be asked

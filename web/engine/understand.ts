@@ -49,10 +49,10 @@ async function closureOf(root: KeptPath, tab: TabStore, job: Job): Promise<PathC
       if (kept) return knownOf(kept);
       if (cache === undefined) return undefined;
       try {
-        const narInfo = await fetchNarInfo(tab.remote(cache, job), hashPart);
+        const narInfo = await fetchNarInfo(await tab.remote(cache, job), hashPart);
         return narInfo && { ...narInfo, state: "known" };
       } catch (error) {
-        if (!(error instanceof RemoteError)) throw error;
+        if (!(error instanceof RemoteError) || error.status === 401) throw error;
         cache = undefined; // offline: the graph is of what is here
         return undefined;
       }
@@ -194,7 +194,7 @@ function chunkFinder(
     let list = await tab.services.blobs.chunks(digest);
     for (const cache of list ? [] : caches) {
       try {
-        [list] = await new FirnContents(tab.remote(cache, job)).chunkLists([digest]);
+        [list] = await new FirnContents(await tab.remote(cache, job)).chunkLists([digest]);
       } catch (error) {
         if (!(error instanceof RemoteError)) throw error;
         caches.delete(cache); // it cannot be reached: what is shared is not told then

@@ -28,12 +28,14 @@ export interface Fault {
   readonly key?: string;
   /** Of a `LimitError`: the bound. */
   readonly limit?: number;
-  /** Of a `RemoteError`: who was asked. */
+  /** Of a `RemoteError`: who was asked, and the HTTP status of its refusal (401 and 403: it wants a token, or another one). */
   readonly address?: string;
+  readonly status?: number;
 }
 
 export type Phase =
   | "asking" // narinfos, which chunks are missing
+  | "waiting" // until no tab writes
   | "directories"
   | "fetching" // bytes of files, or of a NAR, which is unpacked and stored on the way
   | "reading" // dropped files
@@ -320,6 +322,8 @@ export interface Settings {
   readonly trustedKeys: readonly string[];
   /** Asked in order for paths. At first this page's server, if it is one, and cache.nixos.org. */
   readonly caches: readonly Address[];
+  /** Origins for which a token is kept. The tokens themselves do not leave the engine but for their origins. */
+  readonly tokens: readonly Address[];
 }
 
 /** Where the page came from. */

@@ -176,7 +176,7 @@ function DropArea() {
         depth = 0;
         setOver(false);
         targetsOf(event.dataTransfer!).then(
-          (targets) => targets.forEach((target) => open(target)),
+          (targets) => targets.forEach((target) => open(target, {}, targets.length === 1)),
           (error) => announcement.value = faultOf(error).message,
         );
       },

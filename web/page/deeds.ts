@@ -1,5 +1,14 @@
 /** What people do with store paths, each with its card of progress. */
-import type { Collected, Opened, OpenOptions, Saved, SavedFile, Target } from "../engine/engine.ts";
+import type {
+  Collected,
+  FolderEntry,
+  Opened,
+  OpenOptions,
+  Report,
+  Saved,
+  SavedFile,
+  Target,
+} from "../engine/engine.ts";
 import { bytes, count } from "./figures.ts";
 import { targetName } from "./dropped.ts";
 import { go, nameOf, pathHref } from "./route.ts";
@@ -8,27 +17,43 @@ import { engine, type Outcome, run } from "./store.ts";
 /** Larger files are written where the person says, as they are made; smaller ones are made in memory. */
 const WORTH_ASKING = 64 * 1024 * 1024;
 
-/** Opens a target, and goes there when it is the only thing. */
-export async function open(target: Target, options: OpenOptions = {}): Promise<Opened | undefined> {
-  const opened = await run(
-    `Open ${targetName(target)}`,
-    (job, report) => engine.open(target, options, job, report),
-    tellOpened,
-  );
-  if (opened?.paths.length && opened.refused.length === 0) go(pathHref(opened.paths[0].path));
-  return opened;
+/** Entries of a folder in one message: a browser may take a millisecond for each. */
+const ENTRIES = 50;
+
+/** Opens a target, and goes there unless it is one of several, or one is there. */
+export async function open(
+  target: Target,
+  options: OpenOptions = {},
+  alone = true,
+): Promise<Opened | undefined> {
+  // Going there is a part of the deed, so that it is done as well when it is begun again.
+  const deed = async (job: string, report: Report) => {
+    const opened = await engine.open(await sendEntries(target, job), options, job, report);
+    if (alone && opened.paths.length > 0 && opened.refused.length === 0) go(pathHref(opened.paths[0].path));
+    return opened;
+  };
+  return await run(`Open ${targetName(target)}`, deed, tellOpened);
+}
+
+/** Sends most of a folder's entries ahead, for sending many at once would make the page stand still. */
+async function sendEntries(target: Target, job: string): Promise<Target> {
+  if (target.type !== "folder" || !Array.isArray(target.entries)) return target;
+  const entries = target.entries as readonly FolderEntry[];
+  let at = 0;
+  for (; at + ENTRIES < entries.length; at += ENTRIES) {
+    await engine.addEntries(job, entries.slice(at, at + ENTRIES));
+  }
+  return { ...target, entries: entries.slice(at) };
 }
 
 function tellOpened({ paths, refused }: Opened): Outcome {
   const size = paths.reduce((sum, { narSize }) => sum + narSize, 0);
-  const told = `${count(paths.length, "path")}, ${bytes(size)}`;
+  const opened = paths.length === 0 ? "Nothing opened" : `${count(paths.length, "path")}, ${bytes(size)}`;
   const href = paths[0] && pathHref(paths[0].path);
-  if (refused.length === 0) return { told, href };
+  if (refused.length === 0) return { told: opened, href };
   const first = `${refused[0].what}: ${refused[0].fault.message}`;
-  return {
-    told: `${told}. Refused: ${first}${refused.length > 1 ? ` (and ${refused.length - 1} more)` : ""}`,
-    href,
-  };
+  const more = refused.length > 1 ? ` (and ${refused.length - 1} more)` : "";
+  return { told: `${opened}. Refused: ${first}${more}`, href, bad: true };
 }
 
 /** Fetches all of a path, and proves it. */

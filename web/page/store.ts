@@ -57,7 +57,6 @@ export function startEngine(): void {
   engine.watch(Comlink.proxy(refresh)).catch((error) => broken.value = faultOf(error));
   refresh();
   engine.site().then((found) => site.value = found, () => {});
-  engine.settings().then((found) => settings.value = found, () => {});
   online.value = navigator.onLine;
   addEventListener("online", () => online.value = true);
   addEventListener("offline", () => online.value = false);
@@ -86,6 +85,7 @@ async function learn(): Promise<void> {
     remember();
     overviewFault.value = undefined;
   }, (error) => overviewFault.value = faultOf(error));
+  engine.settings().then((found) => settings.value = found, () => {}); // they stand as they were known
   const [paths, open] = await Promise.all([engine.stored(), engine.unfinished()]);
   stored.value = paths;
   unfinished.value = open;
@@ -104,6 +104,8 @@ export interface Job {
   readonly href?: string;
   /** Begins it once more: what was stored stays. */
   readonly again?: () => void;
+  /** Set if it has a token of its own: another is then typed where that was. */
+  readonly ownToken?: boolean;
 }
 
 export const jobs = signal<readonly Job[]>([]);
@@ -124,11 +126,12 @@ export async function run<T>(
   title: string,
   deed: (job: string, report: Report) => Promise<T>,
   tell?: (value: T) => Outcome | undefined,
+  about: Pick<Job, "ownToken"> = {},
 ): Promise<T | undefined> {
   const id = `job ${++lastJob}`;
   const change = (changed: Partial<Job>) =>
     jobs.value = jobs.value.map((job) => job.id === id ? { ...job, ...changed } : job);
-  jobs.value = [{ id, title, state: "running" }, ...jobs.value];
+  jobs.value = [{ id, title, state: "running", ...about }, ...jobs.value];
   announcement.value = `${title}: begun`;
   const report = Comlink.proxy((progress: Progress) => change({ progress }));
   try {
@@ -147,7 +150,7 @@ export async function run<T>(
     }
     const again = () => {
       dismiss(id);
-      run(title, deed, tell);
+      run(title, deed, tell, about);
     };
     change({ state: "failed", fault, again });
     announcement.value = `${title}: failed. ${fault.message}`;

@@ -25,7 +25,7 @@ export interface NarFileStream {
 
 /** The narinfo of a hash part; `undefined` if the cache has none. */
 export async function fetchNarInfo(cache: RemoteOptions, hashPart: string): Promise<NarInfo | undefined> {
-  const response = await request(cache, `${hashPart}.narinfo`, {}, [403, 404, 410]); // S3 says 403 for what is not there
+  const response = await request(cache, `${hashPart}.narinfo`, {}, absent(cache));
   if (response.status >= 400) {
     await response.body?.cancel();
     return undefined;
@@ -40,14 +40,19 @@ export async function fetchNarInfo(cache: RemoteOptions, hashPart: string): Prom
   return narInfo;
 }
 
-/** Statuses that caches answer with when they are asked for what they do not know. */
-const UNKNOWN: readonly number[] = [400, 403, 404, 405, 410];
+/** What says that something is not there. S3 says 403 for that; to who came with a token it means what it says. */
+function absent({ token }: RemoteOptions): number[] {
+  return token === undefined ? [403, 404, 410] : [404, 410];
+}
 
 /**
  * What the cache says of itself, if it is a firn server whose contents can be asked for; `undefined` for another cache.
  * @param unknown statuses by which another cache is known
  */
-export async function fetchFirnSite(cache: RemoteOptions, unknown = UNKNOWN): Promise<FirnSite | undefined> {
+export async function fetchFirnSite(
+  cache: RemoteOptions,
+  unknown: readonly number[] = [400, 405, ...absent(cache)],
+): Promise<FirnSite | undefined> {
   const response = await request(cache, "firn.json", {}, unknown);
   if (response.status >= 400 || !response.headers.get("content-type")?.startsWith("application/json")) {
     await response.body?.cancel();

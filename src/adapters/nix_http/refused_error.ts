@@ -10,11 +10,11 @@ export class RefusedError extends RemoteError {
    */
   constructor(
     address: string,
-    readonly status: number,
+    override readonly status: number,
     readonly reason: string,
     message: string,
     readonly retryAfterMs?: number,
   ) {
-    super(address, message);
+    super(address, message, { status });
   }
 }

@@ -13,10 +13,8 @@ export interface RemoteOptions {
   readonly address: string;
   /** The platform's `fetch`. */
   readonly fetch: typeof fetch;
-  /** Sent as a bearer token with what writes. */
+  /** Sent as a bearer token with every request to the origin of `address`, and to no other. */
   readonly token?: string;
-  /** Send the token with what reads as well: a page would have to ask each time whether it may. */
-  readonly tokenReads?: boolean;
   /** What may be the matter when nobody answers; default that it is down, or lets no pages of other sites read. */
   readonly unreachable?: string;
   /** Do not follow an answer that leads elsewhere: uploads would arrive there as something else. */
@@ -47,10 +45,11 @@ export async function request(
   accept: readonly number[] = [],
 ): Promise<Response> {
   const { address, signal, token, unreachable = UNREACHABLE } = options;
-  const url = new URL(path, address + "/").href;
+  const { href: url, origin } = new URL(path, address + "/");
   const headers = new Headers(init.headers);
-  const reads = init.method === undefined || init.method === "GET";
-  if (token && (options.tokenReads || !reads)) headers.set("authorization", `Bearer ${token}`);
+  // Where such an answer leads to another origin, `fetch` takes the header off on the way there.
+  const sent = token !== undefined && origin === new URL(address).origin;
+  if (sent) headers.set("authorization", `Bearer ${token}`);
   const redirect = options.stay ? "manual" as const : undefined;
   let response: Response;
   try {
@@ -72,7 +71,13 @@ export async function request(
   if (status < 400 || accept.includes(status)) return response;
   const waitMs = parseRetryAfter(response.headers.get("retry-after"));
   const why = await reason(response);
-  throw new RefusedError(address, status, why, `${advice(status, url)}: ${status} ${why}`, waitMs);
+  throw new RefusedError(
+    address,
+    status,
+    why,
+    `Cannot use ${url}${advice(status, sent)}: ${status} ${why}`,
+    waitMs,
+  );
 }
 
 function bounded({ signal, timeoutMs }: RemoteOptions): AbortSignal | undefined {
@@ -93,9 +98,14 @@ async function ledAway({ address }: RemoteOptions, response: Response): Promise<
   );
 }
 
-function advice(status: number, url: string): string {
-  if (status === 401 || status === 403) return `Cannot use ${url} without permission; it may want a token`;
-  return `Cannot use ${url}`;
+function advice(status: number, sent: boolean): string {
+  if (status === 401) {
+    return sent ? "; it does not accept the token, which may be old or another server's" : " without a token";
+  }
+  if (status === 403) {
+    return sent ? "; the token does not allow this" : " without permission; it may want a token";
+  }
+  return "";
 }
 
 async function reason(response: Response): Promise<string> {

@@ -216,7 +216,7 @@ test("uploads: an address that leads elsewhere is told, and the token goes with 
   const remote = remoteOf((request) => {
     tokens.push(request.headers.get("authorization"));
     return new Response(null, { status: 301, headers: { location: "https://other.test/" } });
-  }, { stay: true, token: "secret", tokenReads: true });
+  }, { stay: true, token: "secret" });
   await assert.rejects(
     new FirnUploads(remote).missingPaths(["0".repeat(32)]),
     /it leads to https:\/\/other\.test\/; use that address/,

@@ -310,3 +310,24 @@ test("engine: a path is named in all the ways people have it", async () => {
     );
   }
 });
+
+test("engine: entries of a folder come some at a time, and not at all once that is cancelled", async () => {
+  await using world = await World.open();
+  const { engine } = world.tab();
+  const entry = (path: string) => ({ path, file: new File(["x"], path) });
+  engine.addEntries("a", [entry("one"), entry("two")]);
+  engine.addEntries("a", [entry("deep/three")]);
+  const folder = { type: "folder", name: "folder", entries: [entry("four")] } as const;
+  const { paths } = await engine.open(folder, {}, "a");
+  const { items } = await engine.list(paths[0].path, "");
+  assert.deepEqual(items.map(({ name }) => name), ["deep", "four", "one", "two"]);
+  const { paths: again } = await engine.open(folder, {}, "a");
+  assert.equal((await engine.list(again[0].path, "")).total, 1, "they are of one call");
+
+  engine.addEntries("b", [entry("one")]);
+  engine.cancel("b");
+  assert.throws(() => engine.addEntries("b", [entry("two")]), { name: "AbortError" });
+  engine.addEntries("c", [entry("one")]);
+  engine.cancel("c");
+  await assert.rejects(engine.open(folder, {}, "c"), { name: "AbortError" });
+});

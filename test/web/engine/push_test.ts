@@ -70,6 +70,7 @@ test("engine: a push needs a firn server, all contents, and permission", async (
   };
   tokens.length = 0;
   const refused = await fault("http://guarded.test", "secret");
-  assert.match(refused.message, /permission.*token.*401 Cannot write without a token/);
+  assert.match(refused.message, /does not accept the token.*401 Cannot write without a token/);
+  assert.deepEqual([refused.status, refused.address], [401, "http://guarded.test"]);
   assert.deepEqual(tokens, ["Bearer secret"]);
 });

@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { Fault } from "../../engine/engine.ts";
 import { shown } from "../../engine/shown.ts";
 import { Icon, type IconName } from "../icons.tsx";
+import { TokenForm, wantsToken } from "./wants_token.tsx";
 
 /** A text that comes from a package: it cannot turn around what stands beside it, and hides nothing. */
 export function Name({ children, class: extra = "" }: { children: string; class?: string }) {
@@ -72,6 +73,7 @@ export function FaultNote({ fault, again }: { fault: Fault; again?: () => void }
           the bytes give {shown(fault.actual)}
         </p>
       )}
+      {again && wantsToken(fault) && <TokenForm address={fault.address!} again={again} />}
       {again && <button type="button" class="small" onClick={again}>Try again</button>}
     </Note>
   );

@@ -4,6 +4,7 @@ import { bytes, percent, rate } from "../figures.ts";
 
 const PHASES: Record<Progress["phase"], string> = {
   asking: "Asking what there is",
+  waiting: "Waiting until no tab writes",
   directories: "Reading folders",
   fetching: "Fetching",
   reading: "Reading",

@@ -119,7 +119,7 @@ function NotHere({ base }: { base: string }) {
               key={cache}
               type="button"
               class={i === 0 ? "primary" : ""}
-              onClick={() => open({ type: "path", path: base, cache })}
+              onClick={() => open({ type: "path", path: base, cache }, {}, false)}
             >
               Open it from {hostOf(cache)}
             </button>

@@ -19,14 +19,17 @@ export function PushTab({ path }: { path: string }) {
     setBusy(true);
     setPushed(undefined);
     const options = { server: address, closure, ...(token && { token }) };
-    setPushed(
-      await run(
-        `Push ${nameOf(path)}`,
-        (job, report) => engine.push(path, options, job, report),
-        ({ paths, sent, shared }: Pushed) => ({
-          told: `${count(paths.length, "path")} sent, ${bytes(sent)}; ${bytes(shared)} were there already`,
-        }),
-      ),
+    await run(
+      `Push ${nameOf(path)}`,
+      async (job, report) => {
+        const pushed = await engine.push(path, options, job, report);
+        setPushed(pushed);
+        return pushed;
+      },
+      ({ paths, sent, shared }: Pushed) => ({
+        told: `${count(paths.length, "path")} sent, ${bytes(sent)}; ${bytes(shared)} were there already`,
+      }),
+      { ownToken: token !== "" },
     );
     setBusy(false);
   };

@@ -52,6 +52,7 @@ export function Settings() {
               word="cache"
               label={(address) => <Name>{address}</Name>}
             />
+            <Tokens kept={kept} />
           </>
         )}
       </div>
@@ -83,6 +84,79 @@ function Looks() {
           ))}
         </span>
       </div>
+    </section>
+  );
+}
+
+/** Tokens are not shown, only whose they are. */
+function Tokens({ kept: { tokens } }: { kept: Kept }) {
+  const [address, setAddress] = useState("");
+  const [token, setToken] = useState("");
+  const [fault, setFault] = useState<Fault | undefined>(undefined);
+  const change = async (address: string, token?: string) => {
+    try {
+      settings.value = await engine.giveToken(address, token);
+      setFault(undefined);
+      setAddress("");
+      setToken("");
+      announcement.value = "Tokens changed";
+    } catch (error) {
+      setFault(faultOf(error));
+    }
+  };
+  const add = (event: Event) => {
+    event.preventDefault();
+    change(address, token);
+  };
+  return (
+    <section class="card padded stack tight" aria-labelledby="tokens">
+      <h2 id="tokens">Tokens</h2>
+      <p class="dim">For caches that are private. Each is sent to its own server, and to no other.</p>
+      <ul class="list">
+        {tokens.map((origin) => (
+          <li key={origin}>
+            <span class="grow">
+              <Name>{origin}</Name>
+            </span>
+            <button
+              type="button"
+              class="quiet square small"
+              aria-label={`Forget the token for ${origin}`}
+              title="Forget this token"
+              onClick={() => change(origin)}
+            >
+              <Icon name="cross" />
+            </button>
+          </li>
+        ))}
+        {tokens.length === 0 && <li class="dim">None.</li>}
+      </ul>
+      {fault && <FaultNote fault={fault} />}
+      <form class="row" onSubmit={add}>
+        <input
+          type="url"
+          class="grow"
+          style={{ width: "auto" }}
+          aria-label="Server of the new token"
+          placeholder="https://cache.example"
+          required
+          spellcheck={false}
+          value={address}
+          onInput={({ currentTarget }) => setAddress(currentTarget.value)}
+        />
+        <input
+          type="password"
+          class="grow"
+          style={{ width: "auto" }}
+          aria-label="New token"
+          placeholder="Token"
+          required
+          autocomplete="off"
+          value={token}
+          onInput={({ currentTarget }) => setToken(currentTarget.value)}
+        />
+        <button type="submit">Add</button>
+      </form>
     </section>
   );
 }
