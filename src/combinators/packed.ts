@@ -44,6 +44,8 @@ const SMALL_PACK = 48 * 1024;
 const LEAST_PACK_LENGTH = 64 * 1024;
 /** Milliseconds without a new value after which packs that are not full are ended. */
 const LINGER_MS = 2;
+/** The same while values are looked up in an index that is far away, of which most will come. */
+const LOOKING_LINGER_MS = 20;
 /** Milliseconds after which a pack is ended, however many values come elsewhere. */
 const MAX_AGE_MS = 100;
 /** Bytes of packs that are written at once. */
@@ -339,7 +341,7 @@ class Packed implements PackedStore {
   #lingered(): void {
     this.#timer = undefined;
     const now = performance.now();
-    const idle = now - this.#lastAdded >= LINGER_MS;
+    const idle = now - this.#lastAdded >= (this.#lookups.size > 0 ? LOOKING_LINGER_MS : LINGER_MS);
     for (const [kind, pack] of this.#open) {
       if (idle || now - pack.begun >= MAX_AGE_MS) this.#end(kind, pack);
     }
