@@ -10,8 +10,6 @@ import { DamageError } from "../errors.ts";
 import { readPackTable } from "./pack_format.ts";
 import type { PackEntry, PackIndex, PackLocation } from "./pack_index.ts";
 
-/** Packs kept in memory: 4 MiB each at most. */
-const PACKS_KEPT = 4;
 /** A value of this many bytes is long. */
 const LONG = 128 * 1024;
 /** A pack of which more bytes than this are asked for at the same time is read whole. A chunk alone has not more. */
@@ -42,8 +40,17 @@ export class PackReader {
   /** Parts that were asked for since the program last waited, by their pack. */
   #wanted = new Map<string, Wanted[]>();
 
-  /** @param stores.bytes keeps the packs, `names` the small ones */
-  constructor({ bytes, names, index }: { bytes: ByteStore; names: ByteStore; index: PackIndex }) {
+  #packsKept: number;
+
+  /**
+   * @param stores.bytes keeps the packs, `names` the small ones
+   * @param packsKept packs kept in memory: 4 MiB each at most
+   */
+  constructor(
+    { bytes, names, index }: { bytes: ByteStore; names: ByteStore; index: PackIndex },
+    packsKept: number,
+  ) {
+    this.#packsKept = packsKept;
     this.#large = bytes;
     this.#small = names;
     this.#index = index;
@@ -133,7 +140,7 @@ export class PackReader {
     const read = { bytes, entries: tableOf(bytes, pack) };
     for (const key of await this.#index.deletedFrom(pack)) read.entries.delete(key);
     this.#kept.unshift(read);
-    if (this.#kept.length > PACKS_KEPT) this.#kept.pop();
+    if (this.#kept.length > this.#packsKept) this.#kept.pop();
     return read;
   }
 }
