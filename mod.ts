@@ -101,7 +101,13 @@ export {
   type StoreStatistics,
 } from "./src/store/statistics.ts";
 export type { Compacted, CompactOptions } from "./src/combinators/compaction.ts";
-export { openPacked, type PackedParts, type PackedStore, type PackedUse } from "./src/combinators/packed.ts";
+export {
+  openPacked,
+  type PackedParts,
+  type PackedStore,
+  type PackedUse,
+  type Packing,
+} from "./src/combinators/packed.ts";
 export {
   indexOver,
   type MovedEntry,
@@ -116,6 +122,16 @@ export type * from "./src/combinators/pack_journal.ts";
 export { nearFar, type NearFarOptions } from "./src/combinators/near_far.ts";
 export { openGrpc, type RemoteOptions, type RemoteServices } from "./src/adapters/grpc/open_grpc.ts";
 export { type IdbHome, type IdbOptions, openIdb } from "./src/adapters/idb/open_idb.ts";
+export {
+  openS3,
+  S3_PACKING,
+  type S3Credentials,
+  type S3Operation,
+  type S3Options,
+  type S3RequestReport,
+  type S3Store,
+} from "./src/adapters/s3/open_s3.ts";
+export type { S3Place } from "./src/adapters/s3/bucket_url.ts";
 export { openMemory } from "./src/adapters/memory/memory_store.ts";
 export { createApp, createServer, type ServerOptions } from "./src/server/app.ts";
 

@@ -164,6 +164,7 @@ const ROOMS: [RegExp, RegExp][] = [
     /^web\/page\//,
   ],
   [/^idb$/, /^src\/adapters\/idb\//],
+  [/^aws4fetch$/, /^src\/adapters\/s3\//],
   [/^(node-liblzma|fzstd|pako|brotli|xz|zstd|seek-bzip|@bokuweb|lzma)/, /^src\/adapters\/codecs\//],
 ];
 
@@ -189,7 +190,7 @@ const PLATFORM =
   /\b(Deno\.|process\.|Buffer\b|window\.|document\.|navigator\.|indexedDB\b|localStorage\b|require\()/;
 
 layerTest("what is for browsers imports and names nothing of Deno or Node", () => {
-  const browsers = sources.filter(({ path }) => path.startsWith("src/adapters/idb/"));
+  const browsers = sources.filter(({ path }) => /^src\/adapters\/(idb|s3)\//.test(path));
   assert.ok(browsers.length > 0);
   return browsers.filter(({ text, imports }) => {
     return imports.some((to) => to.startsWith("node:")) ||

@@ -9,7 +9,8 @@
  * A `put` joins an open pack and resolves when that pack is durable and its entries are in the index. Values are packed with
  * those whose keys begin alike (up to the first `/`): who reads one chunk will read the next, and who reads a Directory, the
  * next Directory. Packs are ended when they are full, when nothing was added for a moment, or after a while. A pack of at
- * most 48 KiB goes to the store of small packs (the `names` of a home), so that little uploads do not leave little files. A
+ * most 48 KiB (or what else is said) goes to the store of small packs (the `names` of a home), so that little uploads do not
+ * leave little files. A
  * crash between pack and index leaves a pack nobody refers to: its values are put again, or found when the index is
  * completed at the next opening.
  *
@@ -30,39 +31,16 @@ import { type Compacted, Compaction, type CompactOptions, type PackHouse } from 
 import { Forgotten } from "./forgotten.ts";
 import { PackReader, PACKS } from "./pack_reader.ts";
 import { PackWriter } from "./pack_format.ts";
+import { type PackedParts, type Packing, packingOf } from "./packing.ts";
 import { ALONE, rebuildIndex } from "./rebuild_index.ts";
-import {
-  MAX_PACKED_KEY_LENGTH,
-  type PackBytes,
-  type PackEntry,
-  type PackIndex,
-  type PackLocation,
-} from "./pack_index.ts";
+import { MAX_PACKED_KEY_LENGTH, type PackEntry, type PackLocation } from "./pack_index.ts";
 
-const SMALL_PACK = 48 * 1024;
-/** The shortest a full pack may be. */
-const LEAST_PACK_LENGTH = 64 * 1024;
-/** Milliseconds without a new value after which packs that are not full are ended. */
-const LINGER_MS = 2;
-/** The same while values are looked up in an index that is far away, of which most will come. */
+export type { PackedParts, Packing } from "./packing.ts";
+
+/** Milliseconds without a new value after which packs are ended while values are looked up in an index that is far away. */
 const LOOKING_LINGER_MS = 20;
-/** Milliseconds after which a pack is ended, however many values come elsewhere. */
-const MAX_AGE_MS = 100;
 /** Bytes of packs that are written at once. */
 const WRITE_WINDOW = 4 * MAX_VALUE_LENGTH;
-
-/** What a packed store is made of. */
-export interface PackedParts {
-  /** Keeps the packs. */
-  readonly bytes: PackBytes;
-  /** Keeps small packs. */
-  readonly names: ByteStore;
-  readonly index: PackIndex;
-  /** Length of a full pack in bytes, 64 KiB to 4 MiB (default). A value of more than half is kept by itself. */
-  readonly packLength?: number;
-  /** Told now and then while an incomplete index is made anew: packs read, values found. */
-  readonly onRebuild?: (packs: number, values: number) => void;
-}
 
 /** What a packed store takes, about. */
 export interface PackedUse {
@@ -89,18 +67,13 @@ export interface PackedStore extends ByteStore {
 
 /** Opens a packed store; completes its index if it is not. Disposing it writes what waits, and disposes `index`, but neither of the stores. */
 export async function openPacked(parts: PackedParts): Promise<PackedStore> {
-  const { packLength = MAX_VALUE_LENGTH } = parts;
-  if (!(packLength >= LEAST_PACK_LENGTH && packLength <= MAX_VALUE_LENGTH)) {
-    throw new RangeError(
-      `Cannot make packs of ${packLength} bytes: want ${LEAST_PACK_LENGTH} to ${MAX_VALUE_LENGTH}`,
-    );
-  }
+  const ways = packingOf(parts);
   const { index, names } = parts;
   // An index that is never made anew needs no notes, and opening it asks for nothing more.
-  if (index.durable && index.complete) return new Packed(parts, Forgotten.nothing());
+  if (index.durable && index.complete) return new Packed(parts, ways, Forgotten.nothing());
   const forgotten = await Forgotten.open(names);
   if (!index.complete) await rebuildIndex(parts, forgotten);
-  return new Packed(parts, index.durable ? Forgotten.nothing() : forgotten);
+  return new Packed(parts, ways, index.durable ? Forgotten.nothing() : forgotten);
 }
 
 /** A pack that takes values, or is being written. */
@@ -124,7 +97,7 @@ class Packed implements PackedStore {
   #writing = new Set<Promise<void>>();
   /** Puts that are still being looked up. */
   #lookups = new Set<Promise<unknown>>();
-  #packLength: number;
+  #ways: Packing;
   #buffers: BufferPool;
   #writes: Budget;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -138,13 +111,16 @@ class Packed implements PackedStore {
   /** Packs that were written since compaction began, or were being written then. */
   #wrote: Set<string> | undefined;
 
-  constructor(parts: PackedParts, forgotten: Forgotten) {
+  readonly readAhead: number | undefined;
+
+  constructor(parts: PackedParts, ways: Packing, forgotten: Forgotten) {
     this.#parts = parts;
+    this.#ways = ways;
     this.#forgotten = forgotten;
-    this.#reader = new PackReader(parts);
-    this.#packLength = parts.packLength ?? MAX_VALUE_LENGTH;
-    const writes = Math.ceil(WRITE_WINDOW / this.#packLength);
-    this.#buffers = new BufferPool(this.#packLength, writes);
+    this.#reader = new PackReader(parts, ways.packsKept);
+    this.readAhead = parts.readAhead;
+    const writes = Math.ceil(WRITE_WINDOW / ways.packLength);
+    this.#buffers = new BufferPool(ways.packLength, writes);
     this.#writes = new Budget(writes);
   }
 
@@ -254,7 +230,8 @@ class Packed implements PackedStore {
     const { bytes, names, index } = this.#parts;
     const house: PackHouse = {
       ...{ bytes, names, index, forgotten: this.#forgotten },
-      ...{ packLength: this.#packLength, smallPack: SMALL_PACK, packs: PACKS, alone: ALONE },
+      ...this.#ways,
+      ...{ packs: PACKS, alone: ALONE },
       wrote: (pack) => wrote.add(pack),
       alter: async (pack, work) => {
         if (wrote.has(pack)) return false;
@@ -308,7 +285,7 @@ class Packed implements PackedStore {
   }
 
   #add(key: string, value: Bytes): Promise<void> {
-    if (value.length > this.#packLength / 2) return this.#putAlone(key, value);
+    if (value.length > this.#ways.packLength / 2) return this.#putAlone(key, value);
     const kind = key.slice(0, key.indexOf("/") + 1);
     let pack = this.#open.get(kind) ?? this.#begin(kind);
     let entry = pack.writer.add(key, value);
@@ -319,7 +296,7 @@ class Packed implements PackedStore {
     }
     this.#pending.set(key, { pack, entry });
     this.#lastAdded = performance.now();
-    this.#timer ??= setTimeout(() => this.#lingered(), LINGER_MS);
+    this.#timer ??= setTimeout(() => this.#lingered(), this.#ways.linger);
     return pack.written.promise;
   }
 
@@ -341,11 +318,17 @@ class Packed implements PackedStore {
   #lingered(): void {
     this.#timer = undefined;
     const now = performance.now();
-    const idle = now - this.#lastAdded >= (this.#lookups.size > 0 ? LOOKING_LINGER_MS : LINGER_MS);
+    const { linger, maxAge } = this.#ways;
+    // Of what is being looked up most will come.
+    const idle =
+      now - this.#lastAdded >= (this.#lookups.size > 0 ? Math.max(linger, LOOKING_LINGER_MS) : linger);
+    let next = this.#lastAdded + linger;
     for (const [kind, pack] of this.#open) {
-      if (idle || now - pack.begun >= MAX_AGE_MS) this.#end(kind, pack);
+      if (idle || now - pack.begun >= maxAge) this.#end(kind, pack);
+      else next = Math.min(next, pack.begun + maxAge);
     }
-    if (this.#open.size > 0) this.#timer = setTimeout(() => this.#lingered(), LINGER_MS);
+    // A timer may come a moment early.
+    if (this.#open.size > 0) this.#timer = setTimeout(() => this.#lingered(), Math.max(1, next - now));
   }
 
   /** Ends a pack and begins to write it. */
@@ -364,7 +347,7 @@ class Packed implements PackedStore {
 
   async #write(pack: OpenPack): Promise<void> {
     const { name, bytes } = pack.writer.end();
-    const small = bytes.length <= SMALL_PACK;
+    const small = bytes.length <= this.#ways.smallPack;
     await this.#writes.take(1);
     try {
       await this.#store(PACKS + name, small, pack.writer.entries, bytes);

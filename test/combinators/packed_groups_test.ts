@@ -66,6 +66,54 @@ packsTest("a value by itself is written soon, without another to push it", async
   assert.equal(names.count("put", "pack/"), 1);
 });
 
+Deno.test("packed: a pack waits for values as long as is said, and small is what is said to be", async () => {
+  const bytes = new WatchedStore(openMemory());
+  const names = new WatchedStore(openMemory());
+  const options = { linger: 1000, maxAge: 60_000, smallPack: 100_000 };
+  await using store = await openPacked({ bytes, names, index: await indexOver(openMemory()), ...options });
+  const puts: Promise<void>[] = [];
+  for (let i = 0; i < 5; i++) {
+    puts.push(store.put(`k${i}`, pattern(15_000, i)));
+    await new Promise((resolve) => setTimeout(resolve, 10)); // five times as long as packs wait otherwise
+  }
+  await Promise.all(puts);
+  assert.deepEqual([bytes.count("put"), names.count("put", "pack/")], [0, 1]);
+});
+
+Deno.test("packed: a pack that others keep open is ended when it is old", async () => {
+  const bytes = new WatchedStore(openMemory());
+  const options = { linger: 10_000, maxAge: 10_000 };
+  const index = await indexOver(openMemory());
+  const parts = { bytes, names: bytes, index };
+  for (
+    const wrong of [{ linger: -1 }, { linger: 5, maxAge: 4 }, { maxAge: 1e9 }, { maxAge: NaN }, {
+      packsKept: 0,
+    }]
+  ) {
+    await assert.rejects(openPacked({ ...parts, ...wrong }), RangeError);
+  }
+  const store = await openPacked({ ...parts, ...options });
+  const put = store.put("k", pattern(10));
+  await store[Symbol.asyncDispose](); // which does not wait for that
+  await inTime(put, 1000);
+  await using quick = await openPacked({
+    ...parts,
+    index: await indexOver(openMemory()),
+    linger: 50,
+    maxAge: 60,
+  });
+  let coming = true;
+  const others = (async () => {
+    for (let i = 0; coming; i++) {
+      void quick.put(`chunk/${i}`, pattern(10, i));
+      await pause();
+    }
+  })();
+  await inTime(quick.put("chunk/k", pattern(11)), 5000);
+  coming = false;
+  await others;
+});
+
 packsTest("small packs go to the names, larger ones to the bytes", async ({ store, bytes, names }) => {
   await store.put("small", pattern(48 * 1024 - 200));
   assert.deepEqual([bytes.count("put"), names.count("put", "pack/")], [0, 1]);

@@ -2,7 +2,8 @@
  * A ByteStore in a bucket of Amazon S3 or what speaks like it: an object a value, at the names that s3_key.ts gives.
  *
  * What it asks of the bucket: that what was written is read at once, lists in byte order, and conditional PUTs (`If-Match`,
- * `If-None-Match`) for `update`. Several processes may use one bucket and prefix at the same time. A page of another site
+ * `If-None-Match`) for `update`. Several processes may use one bucket and prefix at the same time; but on Ceph a `put` in one may be
+ * lost to an `update` of the same key in another at that moment, so keys that are updated should not be put. A page of another site
  * needs a CORS rule that exposes `ETag` and `x-amz-meta-*`.
  */
 import type { ByteStore } from "../../castore/byte_store.ts";
@@ -61,6 +62,20 @@ export interface S3Options extends S3Place {
   /** The time; default this machine's. */
   readonly now?: () => Date;
 }
+
+/**
+ * How packs are best made and read that lie in S3, where each request costs money and tens of milliseconds however short it is:
+ * options of a packed store.
+ *
+ * Values wait for others for a fifth of a second, which bridges the pauses of a client on a slow line, and is added to an upload
+ * twice (for its files, then its folders). Five seconds is the longest that one client waits because another keeps a pack open. A pack
+ * of at most 512 KiB even so, a hundred files of 4 KiB, is not worth a request and goes to the names. Readers ask for
+ * four packs ahead, and as many of a few readers are kept: 64 MiB.
+ */
+export const S3_PACKING = {
+  ...{ linger: 200, maxAge: 5000, smallPack: 512 * 1024 },
+  ...{ readAhead: 16 * 1024 * 1024, packsKept: 16 },
+} as const;
 
 /** A ByteStore in a bucket. */
 export interface S3Store extends ByteStore {

@@ -31,7 +31,10 @@ export class S3Values implements S3Store {
   #requests: S3Requests;
   #prefix: string;
   #writeOnce: (key: string) => boolean;
-  /** Updates of one key wait for each other here: each would only make the others start again. */
+  /**
+   * Writes of one key wait for each other here. Updates would only make each other start again; and of a plain PUT next to a
+   * conditional one Ceph may drop the plain one, though the condition speaks of what was there before both.
+   */
   #turns = new Turns();
   #buffers = new BufferPool(MAX_VALUE_LENGTH, BUFFERS_KEPT);
   /** Whether the bucket is known to be there, so that an answer without words says that an object is not. */
@@ -93,14 +96,16 @@ export class S3Values implements S3Store {
     const body = pooled?.subarray(0, value.length) ?? new Uint8Array(value.length);
     body.set(value);
     const once = this.#writeOnce(key);
-    const answer = await this.#requests.send({
-      operation: "PutObject",
-      object: this.#objectOf(key),
-      headers: once ? { "if-none-match": "*" } : {},
-      body,
-      accept: once ? ["PreconditionFailed", 412] : [],
-      failed: `Cannot store ${key}`,
-    });
+    const send = () =>
+      this.#requests.send({
+        operation: "PutObject",
+        object: this.#objectOf(key),
+        headers: once ? { "if-none-match": "*" } : {},
+        body,
+        accept: once ? ["PreconditionFailed", 412] : [],
+        failed: `Cannot store ${key}`,
+      });
+    const answer = await this.#turns.take(key, send);
     // An attempt that was given up may still be reading it.
     if (pooled && answer.attempt === 1) this.#buffers.give(pooled);
     this.#bucketSeen = true;
@@ -108,12 +113,14 @@ export class S3Values implements S3Store {
 
   async delete(key: string): Promise<void> {
     checkKey(key);
-    await this.#requests.send({
-      operation: "DeleteObject",
-      object: this.#objectOf(key),
-      accept: [ABSENT],
-      failed: `Cannot delete ${key}`,
-    });
+    const send = () =>
+      this.#requests.send({
+        operation: "DeleteObject",
+        object: this.#objectOf(key),
+        accept: [ABSENT],
+        failed: `Cannot delete ${key}`,
+      });
+    await this.#turns.take(key, send);
   }
 
   async *list(prefix: string): AsyncGenerator<string, void, void> {
