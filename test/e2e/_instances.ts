@@ -82,7 +82,8 @@ export async function storedBytes({ url }: DenokvServer, packs: string | undefin
   }
   kv.close();
   if (packs === undefined) return bytes;
-  await using bucket = await openPacks(packs, {});
+  const { bytes: bucket } = await openPacks(packs, {});
+  await using _ = bucket;
   for await (const key of bucket.list("")) bytes += (await bucket.get(key))!.length;
   return bytes;
 }
