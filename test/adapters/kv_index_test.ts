@@ -183,8 +183,8 @@ kvTest("small packs may be longer than a value of Deno KV, and are removed whole
     await index.removePack(pack);
     assert.equal(await names.get(pack), undefined);
   }
-  for (const  of of["value", "piece", "packed", "deleted", "index"]) {
-    assert.deepEqual(await Array.fromAsync(kv.list({ prefix: ["firn", of] })), [], of);
+  for (const kind of ["value", "piece", "packed", "deleted", "index"]) {
+    assert.deepEqual(await Array.fromAsync(kv.list({ prefix: ["firn", kind] })), [], kind);
   }
   await assert.rejects(index.addWith!("pack/long", true, [], pattern(1 << 20)), LimitError);
 });
