@@ -104,7 +104,7 @@ export function listenHttp(
   };
   let server: Deno.HttpServer<Deno.NetAddr>;
   try {
-    server = Deno.serve({ hostname, port, onListen() {} }, handle);
+    server = Deno.serve({ hostname, port, onListen() {}, onError: toldAlready }, handle);
   } catch (cause) {
     throw new UsageError(`Cannot listen on ${hostname}:${port}: ${(cause as Error).message}`);
   }
@@ -116,6 +116,11 @@ export function listenHttp(
     finished: server.finished,
     stop: () => underWay.stop(),
   };
+}
+
+/** Answers what a handler throws. It told so itself, as of bodies that break, of which the platform would print each. */
+function toldAlready(): Response {
+  return new Response("The server failed; its log says why\n", { status: 500 });
 }
 
 /** Who sent a request, asked of the platform when somebody wants to know. */
