@@ -2,6 +2,9 @@
 import assert from "node:assert/strict";
 import type { Asking, Caller } from "../../src/server/door.ts";
 import { clientNetwork, ConnectionLimits, RequestLimits } from "../../src/server/limits.ts";
+import { fromText } from "../../src/bytes/bytes.ts";
+import { listenGrpc } from "../../src/cli/listening.ts";
+import { readOptions } from "../../src/cli/serve_options.ts";
 import { permissions, testNeeding, tool } from "../needs.ts";
 import { DoorSite, statusOn } from "./_door_site.ts";
 import { assertTaken, fileNar, narFile, narInfo, narInfoName, noise, pathOf } from "./_site.ts";
@@ -185,23 +188,13 @@ testNeeding(tool("curl", "curl"))(
       }
       await Deno.truncate(file, 5000);
       setTimeout(() => held.close(), 500);
-      const args = [
-        "-sS",
-        "--retry",
-        "10",
-        "-T",
-        file,
-        "-w",
-        "%{http_code}",
-        "-o",
-        "/dev/null",
-        `${site.url}/blob`,
-      ];
-      const { stdout } = await new Deno.Command("curl", { args }).output();
-      assert.equal(new TextDecoder().decode(stdout), "200");
+      const args = ["-sS", "--retry", "10", "-w", "%{http_code}", "-o", `${file}.answer`]; // it wants to empty it
+      const curl = new Deno.Command("curl", { args: [...args, "-T", file, `${site.url}/blob`] });
+      const { stdout, stderr } = await curl.output();
+      assert.equal(new TextDecoder().decode(stdout), "200", new TextDecoder().decode(stderr));
       assert.ok(site.entries.some(({ status }) => status === 429));
     } finally {
-      await Deno.remove(file);
+      for (const each of [file, `${file}.answer`]) await Deno.remove(each).catch(() => {});
     }
   },
 );
@@ -244,4 +237,34 @@ test("limits: an upload that says no length is cut when there is no more room fo
   })().catch(() => {}); // it is cut off
   assert.equal(await statusOn(conn), 429);
   await sending;
+});
+
+test("limits: native gRPC has so many connections and no more, of one address", async () => {
+  const log = () => {};
+  await using site = new DoorSite();
+  const options = readOptions(["--grpc-listen", "127.0.0.1:0"], () => undefined)!;
+  const connections = new ConnectionLimits(5, 3, () => false);
+  const listening = await listenGrpc(options, site.server.rpc, { log, connections });
+  const [, port] = /:(\d+)$/.exec(listening.address)!;
+  const open: Deno.TcpConn[] = [];
+  /** Whether the server greets whoever connects, or closes at once. */
+  const greets = async () => {
+    const conn = await Deno.connect({ hostname: "127.0.0.1", port: Number(port) });
+    open.push(conn);
+    await conn.write(fromText("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")).catch(() => {});
+    return typeof await conn.read(new Uint8Array(9)).catch(() => null) === "number";
+  };
+  try {
+    const greeted = [];
+    for (let i = 0; i < 5; i++) greeted.push(await greets());
+    assert.deepEqual(greeted, [true, true, true, false, false]);
+    open.shift()!.close();
+    await until("room", () => connections.count === 2);
+    assert.equal(await greets(), true);
+  } finally {
+    for (const conn of open) conn.close();
+    listening.stop();
+    await listening.finished;
+  }
+  assert.equal(connections.count, 0);
 });
