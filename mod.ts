@@ -116,7 +116,10 @@ export { nearFar, type NearFarOptions } from "./src/combinators/near_far.ts";
 export { openGrpc, type RemoteOptions, type RemoteServices } from "./src/adapters/grpc/open_grpc.ts";
 export { type IdbHome, type IdbOptions, openIdb } from "./src/adapters/idb/open_idb.ts";
 export { openMemory } from "./src/adapters/memory/memory_store.ts";
-export { createApp, createServer, type ServerOptions } from "./src/server/app.ts";
+export { createApp, createServer, type Server, type ServerOptions } from "./src/server/app.ts";
+export type * from "./src/server/door.ts";
+export type { Peer } from "./src/server/peer.ts";
+export { NEARBY_ACCESS } from "./src/server/access/nearby_access.ts";
 
 if (import.meta.main) {
   const { main } = await import("./src/cli/main.ts");

@@ -54,6 +54,8 @@ export interface Access {
    * where something has to be looked up.
    */
   admit(asking: Asking): Caller | Promise<Caller>;
+  /** Told of a token that was revoked through this server, which takes it no more from now on. */
+  revoked?(id: string): void;
 }
 
 /** How much there may be at once. */
@@ -100,7 +102,7 @@ export interface Watched {
 export interface Outcome {
   /** Of HTTP. */
   readonly status: number;
-  /** Of a call that reached its method or was refused: its code, 0 for OK. */
+  /** Of a call that was let in: its code, 0 for OK; `undefined` where it broke off before there was one. */
   readonly code?: number;
   /** What became of the answer's body: all was handed on, the client left, or it broke. */
   readonly body: "whole" | "left" | "broken";
@@ -236,12 +238,17 @@ export class Visit {
     this.watched?.failed?.(error);
   }
 
+  /** The call went well, unless something else was told. */
+  succeeded(): void {
+    this.#code ??= 0;
+  }
+
   /** Ends it; later calls do nothing. */
-  end(status: number, body: Outcome["body"], code: number | undefined = this.#code): void {
+  end(status: number, body: Outcome["body"]): void {
     if (this.#ended) return;
     this.#ended = true;
     this.room?.leave();
-    this.watched?.end({ status, body, ...(code !== undefined && { code }) });
+    this.watched?.end({ status, body, ...(this.#code !== undefined && { code: this.#code }) });
   }
 }
 

@@ -44,9 +44,12 @@ export function behind(
       if (hasToken(request)) throw door.turnAway(asking, new HttpError(400, TOKEN_IN_URL));
       visit = await door.enter(asking);
     } catch (error) {
-      log(`refused ${request.method} ${asking.path}: ${statusOf(error)} ${(error as Error).message}`);
+      const { pathname } = new URL(request.url); // as it was written: a line break in it is no line break in the log
+      log(`refused ${request.method} ${pathname}: ${statusOf(error)} ${(error as Error).message}`);
       const response = errorResponse(error);
-      response.headers.set("access-control-allow-origin", "*"); // so that a page can read why
+      // So that a page can read why.
+      response.headers.set("access-control-allow-origin", "*");
+      response.headers.set("access-control-expose-headers", "WWW-Authenticate,Retry-After");
       return response;
     }
     const visitor = { caller: visit.caller, peer: asking };

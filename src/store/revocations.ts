@@ -44,7 +44,16 @@ export function isTokenId(text: string): boolean {
 
 /** The revocations kept in a ByteStore (the `names` of a home). */
 export function revocationsOver(names: ByteStore, now: () => number = Date.now): Revocations {
+  const list = async function* (): AsyncGenerator<Revocation, void, void> {
+    const prefix = revokedKey("");
+    for await (const key of names.list(prefix)) {
+      const value = await names.get(key);
+      if (value) yield { id: key.slice(prefix.length), ...decodeRevocation(value) };
+    }
+  };
   return {
+    list,
+
     has: async (id) => await names.get(keyOf(id)) !== undefined,
 
     async add(id, expiresAt) {
@@ -56,17 +65,9 @@ export function revocationsOver(names: ByteStore, now: () => number = Date.now):
       });
     },
 
-    async *list() {
-      const prefix = revokedKey("");
-      for await (const key of names.list(prefix)) {
-        const value = await names.get(key);
-        if (value) yield { id: key.slice(prefix.length), ...decodeRevocation(value) };
-      }
-    },
-
     async sweep() {
       let count = 0;
-      for await (const { id, expiresAt } of this.list()) {
+      for await (const { id, expiresAt } of list()) {
         if (expiresAt === undefined || expiresAt + KEPT_MS > now()) continue;
         await names.delete(keyOf(id));
         count++;

@@ -10,7 +10,7 @@ commandTest(
     for (const args of [["--help"], ["-h"], ["help"]]) {
       const { code, stdout, stderr } = await firn(args);
       assert.equal(code, 0);
-      for (const command of ["serve", "gc", "pin", "unpin", "pins", "stats"]) {
+      for (const command of ["serve", "token", "gc", "pin", "unpin", "pins", "stats"]) {
         assert.match(stdout, new RegExp(`^\\s+${command} `, "m"));
       }
       assert.equal(stderr, "");
@@ -37,6 +37,10 @@ commandTest(
       "no-mass-query",
       "references",
       "directory-sizes",
+      "oidc",
+      "private",
+      "trust-proxy",
+      "token-key",
     ];
     for (const option of options) {
       assert.ok(stdout.includes(`--${option}`), option);

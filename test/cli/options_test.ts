@@ -93,6 +93,15 @@ const OPTIONS: [args: string[], env: Record<string, string>, set: Record<string,
   [["--references", "strict"], { FIRN_REFERENCES: "strict" }, { strictReferences: true }],
   [["--references", "warn"], { FIRN_REFERENCES: "warn" }, { strictReferences: false }],
   [["--directory-sizes", "snix"], { FIRN_DIRECTORY_SIZES: "snix" }, { sizes: "snix" }],
+  [["--token-key", "k"], { FIRN_TOKEN_KEY_FILE: "k" }, {
+    access: { tokenKeyFile: "k", private: false, trustedProxies: [] },
+  }],
+  [["--private", "--token-key=k"], { FIRN_PRIVATE: "1", FIRN_TOKEN_KEY_FILE: "k" }, {
+    access: { tokenKeyFile: "k", private: true, trustedProxies: [] },
+  }],
+  [["--trust-proxy", "10.0.0.0/8", "--trust-proxy", "::1"], { FIRN_TRUST_PROXY: "10.0.0.0/8 ::1" }, {
+    access: { private: false, trustedProxies: ["10.0.0.0/8", "::1"] },
+  }],
 ];
 
 Deno.test("each option does the same as its variable, and changes nothing else", () => {
@@ -216,4 +225,25 @@ Deno.test("values that cannot be are refused, and named, from both", () => {
       }, `${given.join(" ")} ${JSON.stringify(variables)}`);
     }
   }
+});
+
+Deno.test("keys and rules may stand in variables themselves, and one flag weighs more", () => {
+  const access = (args: string[], env: Record<string, string>) => readOptions(args, environment(env))!.access;
+  const none = { private: false, trustedProxies: [] };
+  assert.deepEqual(access([], { FIRN_TOKEN_KEY: "{}", FIRN_OIDC: "[]" }), {
+    ...none,
+    tokenKey: "{}",
+    oidc: "[]",
+  });
+  assert.deepEqual(access(["--token-key=k", "--oidc=o"], { FIRN_TOKEN_KEY: "{}", FIRN_OIDC: "[]" }), {
+    ...none,
+    tokenKeyFile: "k",
+    oidcFile: "o",
+  });
+  assert.deepEqual(
+    access([], { FIRN_TOKEN_KEY: "", FIRN_OIDC: "", FIRN_PRIVATE: "0", FIRN_TRUST_PROXY: " " }),
+    none,
+  );
+  assert.throws(() => access([], { FIRN_PRIVATE: "yes" }), /Cannot use FIRN_PRIVATE=yes: want 1 or 0/);
+  assert.throws(() => access([], { FIRN_PRIVATE: "1" }), /nobody could read/);
 });

@@ -12,7 +12,8 @@ import { unauthorized } from "./refusals.ts";
 
 /** Longest token, in characters: those of CI systems have some 2,000. */
 const MAX_TOKEN = 16 * 1024;
-const TOKEN = /^[A-Za-z0-9\-._~+/]+=*$/;
+/** A JSON Web Token in its compact form. Libraries would take other alphabets for base64url, too. */
+const TOKEN = /^[\w\-]+\.[\w\-]+\.[\w\-]*$/;
 
 /** The token; `undefined` where there is none. Throws an `HttpError` of status 401 for what cannot be one. */
 export function tokenIn(header: Headers): string | undefined {
@@ -25,7 +26,7 @@ export function tokenIn(header: Headers): string | undefined {
     throw malformed(header, "want Authorization: Bearer TOKEN, or Basic with the token as the password");
   }
   if (token.length > MAX_TOKEN) throw malformed(header, `the token has over ${MAX_TOKEN} characters`);
-  if (!TOKEN.test(token)) throw malformed(header, "what stands for the token is none");
+  if (!TOKEN.test(token)) throw malformed(header, "what stands for the token is no JSON Web Token");
   return token;
 }
 

@@ -51,8 +51,8 @@ export class OidcIssuer {
     const rule = rules.find(({ matches }) => matches(payload));
     const name = nameOf(payload);
     return {
-      // Its own id would be any text, or none.
-      id: toNixBase32(blake3(fromText(token)).slice(0, 10)),
+      // Its own id would be any text, or none. Without the signature, of which there may be several that are good.
+      id: toNixBase32(blake3(fromText(token.slice(0, token.lastIndexOf(".")))).slice(0, 10)),
       name: `${name} of ${new URL(issuer).host}`,
       rights: rule?.rights ?? [],
       ...(rule?.paths !== undefined && { paths: rule.paths }),

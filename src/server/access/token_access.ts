@@ -55,6 +55,8 @@ export class TokenAccess implements Access {
   readonly writesNeedToken = true;
   #options: TokenAccessOptions;
   #known = new Lru<string, Known>(REMEMBERED);
+  /** Ids of tokens that were revoked here. */
+  #revoked = new Lru<string, true>(REMEMBERED);
   #now: () => number;
 
   constructor(options: TokenAccessOptions) {
@@ -75,6 +77,10 @@ export class TokenAccess implements Access {
     const right = needs === "figures" ? "read" : needs;
     if (this.#now() < known.checkedAt + FRESH_MS[right]) return this.#admitKnown(asking, known);
     return this.#look(known).then(() => this.#admitKnown(asking, known));
+  }
+
+  revoked(id: string): void {
+    this.#revoked.set(id, true, 1);
   }
 
   async #meet(asking: Asking, key: string, token: string): Promise<Caller> {
@@ -119,7 +125,7 @@ export class TokenAccess implements Access {
   #admitKnown({ header, needs, address }: Asking, { grant, caller, revoked }: Known): Caller {
     const refuse = (why: string) =>
       unauthorized(header, `Cannot take ${caller.name}: ${why}`, "invalid_token");
-    if (revoked) throw refuse("it was revoked");
+    if (revoked || this.#revoked.get(grant.id)) throw refuse("it was revoked");
     const { expiresAt } = grant;
     if (expiresAt !== undefined && expiresAt + CLOCK_TOLERANCE * 1000 <= this.#now()) {
       throw refuse(`it expired on ${new Date(expiresAt).toISOString()}`);

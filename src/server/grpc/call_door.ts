@@ -74,9 +74,9 @@ async function* receiving(
 function sending(response: UniversalServerResponse, visit: Visit): UniversalServerResponse {
   const { status, header, body } = response;
   const code = codeIn(header);
-  if (code) visit.told(code);
+  if (code !== undefined) visit.told(code);
   if (!body) {
-    visit.end(status, "whole", code);
+    visit.end(status, "whole");
     return response;
   }
   return {
@@ -133,7 +133,9 @@ class CountedBody implements AsyncIterableIterator<Uint8Array> {
 
   #end(body: Outcome["body"]): void {
     const code = this.code();
-    if (code) this.visit.told(code);
+    if (code !== undefined) this.visit.told(code);
+    // Some protocols tell of success in the body only, and of failure it was told.
+    else if (body === "whole" && this.status === 200) this.visit.succeeded();
     this.visit.end(this.status, body);
   }
 }

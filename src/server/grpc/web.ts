@@ -5,8 +5,8 @@
  * trailers, which the platforms' `fetch` handlers cannot send, so here it is answered with a status in the headers
  * ("Trailers-Only", which every gRPC client understands and shows) that says so.
  *
- * Pages of every origin may call, without credentials: there is nobody to log in as, and what they can write is
- * what every program that reaches the port can: contents named by their digest, and path infos that are proven and never replaced.
+ * Pages of every origin may call, without credentials of the browser's own: a token is what somebody gives them, and what they can
+ * write is contents named by their digest, and path infos that are proven and never replaced.
  * All content types used here need a preflight, so a page cannot write where its browser was not told that it may.
  */
 import { Code, ConnectError, cors } from "@connectrpc/connect";

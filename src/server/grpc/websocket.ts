@@ -12,7 +12,8 @@
  * closed out (1013): long uploads belong to `PUT /blob`. What does not follow the grammar is closed with 1002, a message
  * over the bound with 1009, silence in place of the headers with 1008.
  *
- * Browsers ask no leave (CORS) for WebSockets: every page that reaches the port may call, as in `web.ts`.
+ * Browsers ask no leave (CORS) for WebSockets: every page that reaches the port may call, as in `web.ts`. A token stands in the
+ * headers that are sent first, for pages cannot put one into the request.
  */
 import { Code, ConnectError } from "@connectrpc/connect";
 import { type Bytes, concat, fromText } from "../../bytes/bytes.ts";

@@ -99,7 +99,8 @@ export async function badTokens(): Promise<Record<string, [token: string, why: R
     "with a pattern that is none": [await signed(claims({ paths: "" })), /pattern/],
     "with paths that are no text": [await signed(claims({ paths: ["*"] })), /its paths are no pattern/],
     "with a name that breaks lines": [await signed(claims({ name: "a\nb" })), /its name is none/],
-    "no JWT": ["hello", /it is no JSON Web Token/],
+    "no JWT": ["hello", /is no JSON Web Token/],
+    "in another alphabet": [`${good}=`, /is no JSON Web Token/],
     "three dots of nothing": ["a.b.c", /it is no JSON Web Token/],
     "a payload that is a list": [
       `${header}.${base64url.encode("[]")}.${signature}`,

@@ -241,3 +241,27 @@ for (const protocol of Object.keys(PROTOCOLS) as Protocol[]) {
     assert.equal((await put(near, ["via", "1.1 proxy"])).code, Code.PermissionDenied);
   });
 }
+
+Deno.test("a call that is refused is answered though its client sends no more and does not end", async () => {
+  const site = guardedSite();
+  let left = false;
+  const body = {
+    [Symbol.asyncIterator]: () => ({
+      next: () => new Promise<IteratorResult<Uint8Array>>(() => {}),
+      return: () => {
+        left = true;
+        return Promise.resolve({ done: true as const, value: undefined });
+      },
+    }),
+  };
+  const answer = await site.server.rpc({
+    httpVersion: "2",
+    method: "POST",
+    url: "http://cache.test/snix.castore.v1.BlobService/Put",
+    header: new Headers({ "content-type": "application/grpc" }),
+    body,
+    signal: new AbortController().signal,
+  }, FAR);
+  assert.equal(answer.header!.get("grpc-status"), String(Code.Unauthenticated));
+  assert.ok(left, "and what it sends later is not read");
+});

@@ -13,7 +13,7 @@ const ROUTES: [method: string, path: string, needs: Need, status: number, body?:
   ["GET", "", "nothing", 200],
   ["HEAD", "", "nothing", 200],
   ["GET", "firn.json", "nothing", 200],
-  ["GET", "nix-cache-info", "nothing", 200],
+  ["GET", "nix-cache-info", "read", 200],
   ["GET", "healthz", "nothing", 404],
   ["GET", "readyz", "nothing", 404],
   ["OPTIONS", "blob", "nothing", 204],
