@@ -74,11 +74,12 @@ export class UnderWay {
   };
 }
 
-/** Serves HTTP. Throws {@link UsageError} for an address that cannot be had. */
+/** Serves HTTP, until it is stopped. Throws {@link UsageError} for an address that cannot be had. */
 export function listenHttp(
   { hostname, port }: TcpAddress,
   fetch: Server["fetch"],
   underWay: UnderWay,
+  log: (line: string) => void,
 ): Listening {
   // The platform's own shutdown() cuts the bodies of uploads, so it is called when no handler is at work any more.
   const handle = (
@@ -102,20 +103,57 @@ export function listenHttp(
       underWay.end();
     }
   };
+  const open = (port: number) =>
+    Deno.serve({ hostname, port, onListen() {}, onError: toldAlready }, handle) as Deno.HttpServer<
+      Deno.NetAddr
+    >;
   let server: Deno.HttpServer<Deno.NetAddr>;
   try {
-    server = Deno.serve({ hostname, port, onListen() {} }, handle);
+    server = open(port);
   } catch (cause) {
     throw new UsageError(`Cannot listen on ${hostname}:${port}: ${(cause as Error).message}`);
   }
-  const onLoopback = isLoopback(server.addr.hostname);
+  const { addr } = server;
+  const onLoopback = isLoopback(addr.hostname);
+  const host = addr.hostname.includes(":") ? `[${addr.hostname}]` : addr.hostname;
+  const address = `http://${host}:${addr.port}`;
   underWay.idle.then(() => server.shutdown());
-  const host = server.addr.hostname.includes(":") ? `[${server.addr.hostname}]` : server.addr.hostname;
-  return {
-    address: `http://${host}:${server.addr.port}`,
-    finished: server.finished,
-    stop: () => underWay.stop(),
+  const serving = async () => {
+    while (true) {
+      try {
+        return await server.finished;
+      } catch (error) {
+        // There were too many open files, usually. The platform gives up then; it has closed all connections, which is a way out.
+        if (underWay.stopping) return;
+        log(
+          `Cannot accept connections on ${address}: ${
+            (error as Error).message
+          }; closed all, and listening again`,
+        );
+        server = await listenAgain(() => open(addr.port), log);
+      }
+    }
   };
+  return { address, finished: serving(), stop: () => underWay.stop() };
+}
+
+/** Milliseconds until it is tried to listen again. */
+const AGAIN_MS = 200;
+
+async function listenAgain<T>(open: () => T, log: (line: string) => void): Promise<T> {
+  for (let told = false;; told = true) {
+    await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+    try {
+      return open();
+    } catch (error) {
+      if (!told) log(`Cannot listen again, and going on to try: ${(error as Error).message}`);
+    }
+  }
+}
+
+/** Answers what a handler throws. It told so itself, as of bodies that break, of which the platform would print each. */
+function toldAlready(): Response {
+  return new Response("The server failed; its log says why\n", { status: 500 });
 }
 
 /** Who sent a request, asked of the platform when somebody wants to know. */

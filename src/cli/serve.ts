@@ -39,7 +39,7 @@ export async function serve(args: readonly string[]): Promise<void> {
   });
   const servers: Listening[] = [];
   const content = options.contentListen &&
-    listenHttp(options.contentListen, (request, peer) => contents(request, peer), underWay);
+    listenHttp(options.contentListen, (request, peer) => contents(request, peer), underWay, log);
   if (content) servers.push(content);
   const { fetch, rpc, contents } = createServer({
     ...store,
@@ -63,12 +63,12 @@ export async function serve(args: readonly string[]): Promise<void> {
   try {
     if (watching.metricsListen !== undefined) {
       const figures = figuresSite(readiness, metrics);
-      const listening = listenHttp(parseTcp(watching.metricsListen), figures, underWay);
+      const listening = listenHttp(parseTcp(watching.metricsListen), figures, underWay, log);
       servers.push(listening);
       log(`figures on ${listening.address}/metrics`);
     }
     if (options.grpcListen) servers.push(await listenGrpc(options, rpc, operator));
-    servers.push(listenHttp(options.listen, fetch, underWay));
+    servers.push(listenHttp(options.listen, fetch, underWay, log));
   } catch (error) {
     for (const server of servers) server.stop();
     throw error;

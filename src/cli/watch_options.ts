@@ -58,7 +58,7 @@ export function readWatchOptions(given: Given, env: (name: string) => string | u
   return {
     log: parseLog(text("log") ?? "text"),
     logNarInfos: !(given["no-log-narinfos"] ?? parseYes(env("FIRN_NO_LOG_NARINFOS"))),
-    metricsListen: text("metrics-listen"),
+    metricsListen: parseListen(text("metrics-listen")),
     stallMs: 1000 * count("stall", 300),
     limits: {
       requests: count("limit-requests", DEFAULT_LIMITS.requests),
@@ -71,6 +71,12 @@ export function readWatchOptions(given: Given, env: (name: string) => string | u
       mostPerClient: count("limit-client-connections", 1000),
     },
   };
+}
+
+/** Told early, before a store is opened. */
+function parseListen(text: string | undefined): string | undefined {
+  if (text === undefined || /^(?:\[[0-9a-fA-F:.]+\]|[^:\s]+):\d{1,5}$/.test(text)) return text;
+  throw new UsageError(`Cannot use --metrics-listen ${text}: want HOST:PORT, such as 127.0.0.1:9100`);
 }
 
 function parseLog(text: string): WatchOptions["log"] {

@@ -59,6 +59,7 @@ export function behind(
       return counted(await application(request, visitor), visit, readers, request.method === "HEAD");
     } catch (error) {
       visit.failed(error);
+      log(`failed to answer ${request.method} ${asking.path}: ${(error as Error).stack ?? error}`);
       visit.end(500, "broken");
       throw error;
     }

@@ -25,6 +25,19 @@ Deno.test("without options, the defaults", () => {
     strictReferences: false,
     writingOrigins: [],
     access: { private: false, trustedProxies: [] },
+    watching: {
+      log: "text",
+      logNarInfos: true,
+      metricsListen: undefined,
+      stallMs: 300_000,
+      limits: {
+        requests: 8192,
+        requestsPerClient: 1024,
+        uploadBytes: 1024 ** 4,
+        uploadBytesPerClient: 256 * 1024 ** 3,
+      },
+      connections: { most: 10_000, mostPerClient: 1000 },
+    },
     sizes: "documented",
     hashWorkers: Math.min(navigator.hardwareConcurrency - 1, 4),
   });
@@ -138,6 +151,7 @@ Deno.test("an option outweighs its variable", () => {
     priority: 3,
     wantMassQuery: true,
     strictReferences: false,
+    watching: readOptions([], none)!.watching,
     writingOrigins: [],
     access: { private: false, trustedProxies: [] },
     sizes: "documented",

@@ -80,7 +80,7 @@ processTest(
       }));
       await until(
         "the refusals",
-        () => (server.log.match(/400 Cannot take the upload/g) ?? []).length >= 2 * round + 2,
+        () => (server.log.match(/ 400 in=.*: Cannot take the upload/g) ?? []).length >= 2 * round + 2,
       );
       after.push(server.memory().now);
     }
@@ -325,7 +325,14 @@ processTest("the log has one line for each thing that happened", async (store) =
   assert.match(grpc, /^firn serves native gRPC on grpc\+http:\/\/127\.0\.0\.1:\d+$/);
   assert.match(address, /^firn serves on http:\/\/127\.0\.0\.1:\d+$/);
   for (const line of lines) assert.match(line, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z /);
-  assert.match(lines[0], /received \w{52}\.nar\.xz \(\d+ bytes, xz\) in \d+ ms$/);
+  assert.match(
+    lines[0],
+    / PUT \/nar\/\w{52}\.nar\.xz 200 .*: received \w{52}\.nar\.xz \(\d+ bytes, xz\) in \d+ ms$/,
+  );
   assert.match(lines[1], /published \/nix\/store\/\S+-process \(120 bytes\)$/);
-  assert.match(lines[2], /refused PUT \/nar\/0{52}\.nar: 400 Cannot take the upload: it is neither a NAR/);
+  assert.match(
+    lines[2],
+    / PUT \/nar\/0{52}\.nar 400 .*: FormatError: Cannot take the upload: it is neither a NAR/,
+  );
+  assert.equal(lines.filter((line) => line.includes(" PUT ")).length, 3);
 }, xz);

@@ -71,7 +71,7 @@ export type Answer = (call: FailedCall, error: unknown) => ConnectError;
 export function answersBy(log: (line: string) => void, codes: MethodCodes = {}): Answer {
   return ({ method, signal, contextValues }, error) => {
     const told = toConnectError(signal.aborted ? reasonOf(signal) : error, codes[method.name]);
-    contextValues?.get(TOLD)(told.code, told);
+    contextValues?.get(TOLD)(told.code, told.cause instanceof Error ? told.cause : told);
     if (told.code !== Code.NotFound && told.code !== Code.Canceled) {
       const why = told.cause instanceof Error && isInside(told) ? told.cause.stack : told.rawMessage;
       log(`refused ${method.parent.typeName}/${method.name}: ${Code[told.code]} ${why}`);
