@@ -1,1 +1,0 @@
-addEventListener("message",async({data:e})=>{let{serveLane:a}=await import("./serve_lane-SPNMPH6R.js"),{portableHashes:t}=await import("./hashes-JOSTSYMG.js");await a(e,t)},{once:!0});
