@@ -19,8 +19,8 @@ const PIECE = 256 * 1024;
 const LONG = 64 * 1024;
 /** Bytes asked for ahead of the reader, unless the service wants more. */
 const AHEAD = 4 * 1024 * 1024;
-/** Blobs asked for ahead of the reader: one for so many bytes. */
-const BLOB_WEIGHT = 8 * 1024;
+/** Blobs asked for ahead of the reader; where the service wants more bytes, one for each 4 KiB of them. */
+const BLOBS_AHEAD = 512, SMALL_BLOB = 4096;
 /** Memory a long blob's own reading ahead takes, at most. */
 const MOST_WEIGHT = 2 * 1024 * 1024;
 /** A run is ended when its blobs have so many bytes, or are so many. */
@@ -80,6 +80,7 @@ class Parts {
   #segments: Iterator<Segment>;
   #blobs: BlobService;
   #ahead: number;
+  #blobsAhead: number;
   #waiting: (Run | Alone)[] = [];
   /** The run that may get more; it is not asked for yet. */
   #open: Run | undefined;
@@ -93,6 +94,7 @@ class Parts {
     this.#segments = segments;
     this.#blobs = blobs;
     this.#ahead = Math.max(AHEAD, blobs.readAhead ?? 0);
+    this.#blobsAhead = Math.max(BLOBS_AHEAD, (blobs.readAhead ?? 0) / SMALL_BLOB);
   }
 
   /** The next part; `undefined` after the last. */
@@ -101,7 +103,7 @@ class Parts {
       this.#weight -= this.#handedOut.weight;
       this.#count -= blobsIn(this.#handedOut);
     }
-    while (!this.#ended && this.#weight < this.#ahead && this.#count < this.#ahead / BLOB_WEIGHT) this.#add();
+    while (!this.#ended && this.#weight < this.#ahead && this.#count < this.#blobsAhead) this.#add();
     if (this.#ended || this.#waiting[0] === this.#open) this.#ask();
     return this.#handedOut = this.#waiting.shift();
   }

@@ -191,6 +191,10 @@ class Daemon {
   }
 }
 
+/**
+ * An OSD that was killed refuses connections, by which the others know at once; one that is only slow on a loaded machine must not be
+ * taken for dead, so heartbeats are waited for long.
+ */
 function configuration(folder: string, fsid: string, monitor: string): string {
   return `[global]
 fsid = ${fsid}
@@ -218,8 +222,7 @@ osd crush chooseleaf type = 0
 osd pool default size = ${OSDS}
 osd pool default min size = 2
 osd pool default pg num = 8
-osd heartbeat interval = 1
-osd heartbeat grace = 4
+osd heartbeat grace = 60
 mon osd min down reporters = 1
 mon allow pool size one = true
 mon data avail warn = 1

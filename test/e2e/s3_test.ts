@@ -48,7 +48,6 @@ test("s3: objects have the names of their keys, as far as S3 can be asked for su
 
 for (const seed of [1, 2, 3]) {
   test(`s3: what was done is what is there, whatever the network does (seed ${seed})`, async () => {
-    const random = randomFrom(seed);
     await using proxy = startFaultProxy(cluster.endpoint, { seed, rate: 0.25 });
     await using store = storeOn(cluster, {
       bucket: "bucket",
@@ -57,15 +56,14 @@ for (const seed of [1, 2, 3]) {
       attempts: 16,
     });
     const keys = ODD_KEYS.filter((_, i) => i % 8 === seed);
-    await Promise.all(keys.map((key, i) => useKey(store, key, randomFrom(seed * 1000 + i))));
-    assert.deepEqual(await Array.fromAsync(store.list("~~")), []);
+    const left = await Promise.all(keys.map((key, i) => useKey(store, key, randomFrom(seed * 1000 + i))));
+    assert.deepEqual(await Array.fromAsync(store.list("")), sorted(keys.filter((_, i) => left[i])));
     assert.ok([...proxy.done.values()].reduce((sum, count) => sum + count, 0) > 20, "faults were done");
-    assert.ok(random() < 1);
   });
 }
 
-/** Puts, updates, reads and deletes a value at random, and compares it with what it must be. */
-async function useKey(store: ByteStore, key: string, random: () => number): Promise<void> {
+/** Puts, updates, reads and deletes a value at random, and compares it with what it must be. Resolves to whether one is left. */
+async function useKey(store: ByteStore, key: string, random: () => number): Promise<boolean> {
   let want: Uint8Array<ArrayBuffer> | undefined;
   for (let step = 0; step < 12; step++) {
     const value = pattern(Math.floor(random() ** 4 * 100_000), step);
@@ -88,8 +86,7 @@ async function useKey(store: ByteStore, key: string, random: () => number): Prom
     assert.deepEqual(await store.get(key), want, key);
     assert.equal(await store.has(key), want !== undefined, key);
   }
-  const listed = await Array.fromAsync(store.list(key));
-  assert.equal(listed.includes(key), want !== undefined, `${key} is listed`);
+  return want !== undefined;
 }
 
 test("s3: updates of several stores at once all count once, though answers are lost", async () => {
@@ -98,8 +95,8 @@ test("s3: updates of several stores at once all count once, though answers are l
   const place = { bucket: "bucket", prefix: "counter", endpoint: proxy.url, attempts: 16 };
   const stores = Array.from({ length: 4 }, () => storeOn(cluster, place));
   const add = (current: Uint8Array | undefined) => text(String(Number(read(current as never) || "0") + 1));
-  await Promise.all(Array.from({ length: 40 }, (_, i) => stores[i % 4].update("count", add)));
-  assert.equal(read(await stores[0].get("count")), "40");
+  await Promise.all(Array.from({ length: 80 }, (_, i) => stores[i % 4].update("count", add)));
+  assert.equal(read(await stores[0].get("count")), "80");
   assert.ok(proxy.done.get("cut after")! > 0);
   await Promise.all(stores.map((store) => store[Symbol.asyncDispose]()));
 });
@@ -210,7 +207,7 @@ test("s3: a missing bucket, wrong credentials and a wrong clock are told as what
   await (await open()).check();
 });
 
-test("s3: credentials that a function gives are asked for again when they have expired", async () => {
+test("s3: credentials that a function gives are asked for once", async () => {
   const { accessKey, secretKey } = cluster;
   let asked = 0;
   const credentials = () =>

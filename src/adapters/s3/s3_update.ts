@@ -69,10 +69,8 @@ export class Update {
   }
 
   async run(change: (current: Bytes | undefined) => Bytes | undefined): Promise<Bytes | undefined> {
-    /** What the last round was refused. */
-    let last:
-      | { readonly next: Bytes | undefined; readonly tag: string | null; readonly attempt: number }
-      | undefined;
+    /** What the last round was refused, and who had written before it. */
+    let last: { next: Bytes | undefined; tag: string | null; attempt: number; before?: string } | undefined;
     for (let round = 0; round < MOST_ROUNDS; round++) {
       if (round > 1) await pause(round);
       const { value, headers } = await this.#read();
@@ -80,7 +78,9 @@ export class Update {
       const writes = headers?.get(WRITES)?.split(" ") ?? [];
       if (last && last.attempt > 1) {
         if (writes.includes(this.#number)) return last.next;
-        if (writes.length === REMEMBERED) throw this.#failed("its answer was lost, and others wrote since");
+        // All who wrote since are told, unless they were too many.
+        const all = writes.length < REMEMBERED || (last.before !== undefined && writes.includes(last.before));
+        if (!all) throw this.#failed("its answer was lost, and others wrote since");
       }
       const misunderstood = last !== undefined && tag !== null && last.tag === tag; // nobody was faster
       if (misunderstood) this.#style.quoted = !this.#style.quoted;
@@ -90,7 +90,7 @@ export class Update {
       const copy = next?.slice();
       const refused = await this.#write(copy, headers, [this.#number, ...writes].slice(0, REMEMBERED));
       if (!refused) return next;
-      last = { next, tag, attempt: refused.attempt };
+      last = { next, tag, attempt: refused.attempt, before: writes[0] };
     }
     throw this.#failed(`others were faster ${MOST_ROUNDS} times`);
   }
