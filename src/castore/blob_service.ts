@@ -31,6 +31,8 @@ export interface BlobReader extends AsyncIterable<Bytes> {
 export interface BlobService {
   /** Bytes that who reads many blobs in order should ask for ahead; as that of `ByteStore`. */
   readonly readAhead?: number;
+  /** Whoever put blobs waits for them and has none to add, until the function returned is called; as that of `ByteStore`. */
+  hurry?(): () => void;
   /** Whether the blob is there, whole. The empty blob is absent until it was put, like any other. */
   has(digest: Digest): Promise<boolean>;
   /**

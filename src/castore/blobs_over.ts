@@ -43,8 +43,12 @@ class BlobsOver implements BlobService {
   constructor(chunks: ChunkStore) {
     this.#chunks = chunks;
     this.#outboards = new Outboards(chunks.store);
-    this.readAhead = chunks.store.readAhead;
+    const { store } = chunks;
+    this.readAhead = store.readAhead;
+    if (store.hurry) this.hurry = () => store.hurry!();
   }
+
+  hurry?: () => () => void;
 
   async has(digest: Digest): Promise<boolean> {
     const { store } = this.#chunks;

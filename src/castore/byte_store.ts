@@ -45,6 +45,11 @@ export interface ByteStore extends AsyncDisposable {
   has(key: string): Promise<boolean>;
   /** Stores the value, replacing another. Resolved means durable: it outlives a crash of process or machine. */
   put(key: string, value: Bytes): Promise<void>;
+  /**
+   * Whoever put values waits for them and has none to add, until the function returned is called: a store that keeps values waiting
+   * for others stops that. One that does not leaves it out.
+   */
+  hurry?(): () => void;
   /** Removes the value. Absent already is fine. Resolved means durable. */
   delete(key: string): Promise<void>;
   /**

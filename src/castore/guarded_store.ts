@@ -55,6 +55,7 @@ class Guarded implements GuardedStore {
     this.#now = now ?? (() => performance.now());
     this.#begun = this.#now();
     this.readAhead = unguarded.readAhead;
+    if (unguarded.hurry) this.hurry = () => unguarded.hurry!();
     if (unguarded.atHand) {
       this.atHand = (key) => {
         this.#use(key);
@@ -65,6 +66,7 @@ class Guarded implements GuardedStore {
 
   atHand?: (key: string) => Bytes | undefined;
   readonly readAhead: number | undefined;
+  hurry?: () => () => void;
 
   get(key: string, range?: ByteRange): Promise<Bytes | undefined> {
     this.#use(key);

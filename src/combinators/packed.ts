@@ -39,6 +39,8 @@ export type { PackedParts, Packing } from "./packing.ts";
 
 /** Milliseconds without a new value after which packs are ended while values are looked up in an index that is far away. */
 const LOOKING_LINGER_MS = 20;
+/** The same while somebody waits who has no more to add. */
+const HURRIED_LINGER_MS = 2;
 /** Bytes of packs that are written at once. */
 const WRITE_WINDOW = 4 * MAX_VALUE_LENGTH;
 
@@ -99,6 +101,8 @@ class Packed implements PackedStore {
   #writing = new Set<Promise<void>>();
   /** Of these, values that are kept by themselves. */
   #alone = new Map<string, Promise<void>>();
+  /** Who waits for what they put and has no more. */
+  #hurries = 0;
   /** Puts that are still being looked up. */
   #lookups = new Set<Promise<unknown>>();
   #ways: Packing;
@@ -303,7 +307,7 @@ class Packed implements PackedStore {
     }
     this.#pending.set(key, { pack, entry });
     this.#lastAdded = performance.now();
-    this.#timer ??= setTimeout(() => this.#lingered(), this.#ways.linger);
+    this.#timer ??= setTimeout(() => this.#lingered(), this.#linger);
     return pack.written.promise;
   }
 
@@ -328,10 +332,29 @@ class Packed implements PackedStore {
     return pack;
   }
 
+  hurry(): () => void {
+    this.#hurries++;
+    if (this.#timer !== undefined) {
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => this.#lingered(), this.#linger);
+    }
+    let calm = false;
+    return () => {
+      if (!calm) this.#hurries--;
+      calm = true;
+    };
+  }
+
+  /** Milliseconds that values wait for others now. */
+  get #linger(): number {
+    return this.#hurries > 0 ? Math.min(this.#ways.linger, HURRIED_LINGER_MS) : this.#ways.linger;
+  }
+
   #lingered(): void {
     this.#timer = undefined;
     const now = performance.now();
-    const { linger, maxAge } = this.#ways;
+    const linger = this.#linger;
+    const { maxAge } = this.#ways;
     // Of what is being looked up most will come.
     const idle =
       now - this.#lastAdded >= (this.#lookups.size > 0 ? Math.max(linger, LOOKING_LINGER_MS) : linger);

@@ -104,7 +104,9 @@ async function writeBlobs(c: Context, context: ServerContext): Promise<Response>
       );
     }
   } finally {
+    const calm = context.blobs.hurry?.();
     await writes.idle();
+    calm?.();
   }
   writes.check();
   noted(c.req.raw, context, `received ${count} blobs (${length} bytes)`);

@@ -38,7 +38,7 @@ const TOGETHER = 512 * 1024, MOST_TOGETHER = 512;
 const STREAM_WINDOW = 2 * 1024 * 1024;
 
 export interface IngestOptions extends NarLimits {
-  readonly blobs: Pick<BlobService, "put" | "putAll">;
+  readonly blobs: Pick<BlobService, "put" | "putAll" | "hurry">;
   readonly directories: Pick<DirectoryService, "putClosure">;
   readonly hashes: HashProvider;
   /** Which sizes Directories get; default `documented`. */
@@ -208,12 +208,17 @@ class TreeBuilder {
 
   /** Waits for all that is under way and returns the root node. */
   async finish(): Promise<Node> {
-    while (this.#underWay > 0 && !this.#failure) await this.#change();
-    this.#check();
-    this.#directories.close();
-    await this.#closure;
-    this.#check();
-    return this.#root!;
+    const calm = this.#options.blobs.hurry?.();
+    try {
+      while (this.#underWay > 0 && !this.#failure) await this.#change();
+      this.#check();
+      this.#directories.close();
+      await this.#closure;
+      this.#check();
+      return this.#root!;
+    } finally {
+      calm?.();
+    }
   }
 
   /** Gives up: waits until nothing is under way any more. */

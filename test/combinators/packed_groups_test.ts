@@ -326,3 +326,20 @@ packsTest(
     }
   },
 );
+
+Deno.test("who has no more to add is not made to wait for others, before and after saying so", async () => {
+  const names = openMemory();
+  const index = await indexOver(openMemory());
+  await using store = await openPacked({ bytes: openMemory(), names, index, linger: 60_000, maxAge: 60_000 });
+  const before = store.put("chunk/a", pattern(10));
+  const calm = store.hurry!();
+  const after = store.put("chunk/b", pattern(11));
+  await inTime(Promise.all([before, after]), 5000);
+  calm();
+  let stored = false;
+  const slow = store.put("chunk/c", pattern(12)).then(() => stored = true);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  assert.equal(stored, false);
+  store.hurry!();
+  await inTime(slow, 5000);
+});

@@ -67,8 +67,8 @@ export interface S3Options extends S3Place {
  * How packs are best made and read that lie in S3, where each request costs money and tens of milliseconds however short it is:
  * options of a packed store.
  *
- * Values wait for others for a fifth of a second, which bridges the pauses of a client on a slow line, and is added to an upload
- * twice (for its files, then its folders). Five seconds is the longest that one client waits because another keeps a pack open. A pack
+ * Values wait for others for a fifth of a second, which bridges the pauses of a client on a slow line; at the end of an upload nothing
+ * waits (`ByteStore.hurry`). Five seconds is the longest that one client waits because another keeps a pack open. A pack
  * of at most 512 KiB even so, a hundred files of 4 KiB, is not worth a request and goes to the names. Readers ask for
  * four packs ahead, and as many of a few readers are kept: 64 MiB.
  */
