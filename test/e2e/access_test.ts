@@ -98,8 +98,8 @@ for (const name of ["old", "new"] as const) {
         ...read,
       ]);
       await server.stop();
-      assert.match(server.log, /refused GET \/nix-cache-info: 401 Cannot let you read without a token/);
-      assert.match(server.log, /403 Cannot write: the token "reader"/);
+      assert.match(server.log, /GET \/nix-cache-info 401 .*Cannot let you read without a token/);
+      assert.match(server.log, / 403 .*Cannot write: the token "reader"/);
       assertNoToken(server.log, issuer.tokens);
     },
   );
