@@ -23,6 +23,7 @@ import {
   pathKey,
   piecesOf,
   putLong,
+  revokedKey,
   rootKey,
   SIDE_FILES,
   uploadKey,
@@ -53,6 +54,7 @@ Deno.test("layout: the keys", () => {
   assert.equal(narKey(nar), "nar/" + nar);
   assert.equal(uploadKey(nar + ".nar.xz"), "upload/" + nar + ".nar.xz");
   assert.equal(rootKey("profiles/web"), "root/profiles/web");
+  assert.equal(revokedKey("0123abcd"), "revoked/0123abcd");
   assert.equal(COLLECTION_KEY, "collection");
   assert.deepEqual([...SIDE_FILES], ["log/", "realisations/", "build-trace-v2/", "debuginfo/"]);
 });

@@ -19,6 +19,12 @@ Deno.test("a revoked token is known to all who share the names", async () => {
     { id: "zzzzzzzz", revokedAt: 1000 },
   ]);
   assert.deepEqual(await Array.fromAsync(names.list("")), ["revoked/abcdefgh", "revoked/zzzzzzzz"]);
+  assert.equal(
+    (await names.get("revoked/abcdefgh"))!.toHex(),
+    "08e8071088" + "27",
+    "field 1: 1000, field 2: 5000",
+  );
+  assert.equal((await names.get("revoked/zzzzzzzz"))!.toHex(), "08e807");
 });
 
 Deno.test("revoking again never makes it shorter", async () => {

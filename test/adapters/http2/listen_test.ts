@@ -137,6 +137,12 @@ for (
     assert.equal(toText(await readExactly(client, 4)), "ello");
   });
 
+  declare(`${name}: the other end's address is known`, async () => {
+    await using connections = await link(open);
+    const [, server] = await connections.pair();
+    assert.equal(server.address, name === "a Unix socket" ? "unix" : "127.0.0.1");
+  });
+
   declare(`${name}: a peer that does not read stops the writer`, async () => {
     await using connections = await link(open);
     const [client, server] = await connections.pair();
