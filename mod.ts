@@ -101,7 +101,13 @@ export {
   type StoreStatistics,
 } from "./src/store/statistics.ts";
 export type { Compacted, CompactOptions } from "./src/combinators/compaction.ts";
-export { openPacked, type PackedParts, type PackedStore, type PackedUse } from "./src/combinators/packed.ts";
+export {
+  openPacked,
+  type PackedParts,
+  type PackedStore,
+  type PackedUse,
+  type Packing,
+} from "./src/combinators/packed.ts";
 export {
   indexOver,
   type MovedEntry,

@@ -29,6 +29,8 @@ export interface BlobReader extends AsyncIterable<Bytes> {
  * - Putting a blob that is there already is fine and writes nothing.
  */
 export interface BlobService {
+  /** Bytes that who reads many blobs in order should ask for ahead; as that of `ByteStore`. */
+  readonly readAhead?: number;
   /** Whether the blob is there, whole. The empty blob is absent until it was put, like any other. */
   has(digest: Digest): Promise<boolean>;
   /**

@@ -19,10 +19,11 @@ import { hashBao, Outboards, putOutboard } from "./outboards.ts";
 
 /** Bytes of one blob's chunks that may be on their way to the store: enough that it always has some to write. */
 const WRITE_WINDOW = 24 * 1024 * 1024;
-/** Bytes of one blob's chunks that are read ahead of the reader. */
+/**
+ * Bytes of one blob's chunks that are read ahead of the reader, unless the store wants more. When half of them are left, more are asked
+ * for: many at once, as a store may read neighbours together.
+ */
 const READ_AHEAD = 4 * 1024 * 1024;
-/** When so many are left, more are asked for: many at once, as a store may read neighbours together. */
-const READ_MORE = READ_AHEAD / 2;
 /**
  * The same of all blobs together: many readers that are slow must not hold much each. One that finds nothing left reads
  * chunk by chunk.
@@ -35,12 +36,14 @@ export function blobsOver(store: ByteStore, hashes: BlobHashes = ownHashes): Blo
 
 class BlobsOver implements BlobService {
   #chunks: ChunkStore;
+  readonly readAhead: number | undefined;
   #ahead = new Budget(ALL_READ_AHEAD);
   #outboards: Outboards;
 
   constructor(chunks: ChunkStore) {
     this.#chunks = chunks;
     this.#outboards = new Outboards(chunks.store);
+    this.readAhead = chunks.store.readAhead;
   }
 
   async has(digest: Digest): Promise<boolean> {
@@ -193,10 +196,11 @@ class ManyChunksReader implements BlobReader {
   async *[Symbol.asyncIterator](): AsyncGenerator<Bytes, void, void> {
     const covered = this.#covered();
     const asked: Asked[] = [];
+    const most = Math.max(READ_AHEAD, this.#store.store.readAhead ?? 0);
     let inFlight = 0;
     try {
       for (let next = covered.next();;) {
-        const full = inFlight <= READ_MORE ? READ_AHEAD : 0;
+        const full = inFlight <= most / 2 ? most : 0;
         while (!next.done) {
           const { chunk, start } = next.value;
           const ahead = asked.length > 0;

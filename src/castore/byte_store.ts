@@ -36,6 +36,11 @@ export interface ByteStore extends AsyncDisposable {
    * spares who reads thousands of small values their promises. A store without such memory leaves it out.
    */
   atHand?(key: string): Bytes | undefined;
+  /**
+   * Bytes that who reads many values in order should ask for ahead, where it is more than a disk needs: a store that is far away
+   * answers many at once as quickly as one.
+   */
+  readonly readAhead?: number;
   /** Whether there is a value, without reading it. */
   has(key: string): Promise<boolean>;
   /** Stores the value, replacing another. Resolved means durable: it outlives a crash of process or machine. */

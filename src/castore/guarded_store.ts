@@ -54,6 +54,7 @@ class Guarded implements GuardedStore {
     this.#windowMs = windowMs ?? WINDOW_MS;
     this.#now = now ?? (() => performance.now());
     this.#begun = this.#now();
+    this.readAhead = unguarded.readAhead;
     if (unguarded.atHand) {
       this.atHand = (key) => {
         this.#use(key);
@@ -63,6 +64,7 @@ class Guarded implements GuardedStore {
   }
 
   atHand?: (key: string) => Bytes | undefined;
+  readonly readAhead: number | undefined;
 
   get(key: string, range?: ByteRange): Promise<Bytes | undefined> {
     this.#use(key);

@@ -4,7 +4,7 @@
  */
 import { openDenoKv } from "../adapters/deno_kv/deno_kv_store.ts";
 import { openKvIndex } from "../adapters/deno_kv/kv_index.ts";
-import { PACK_LENGTH } from "../adapters/deno_kv/kv_packs.ts";
+import { KV_PACKING } from "../adapters/deno_kv/kv_packs.ts";
 import type { KvLike } from "../adapters/deno_kv/records.ts";
 import { watchKv } from "../adapters/deno_kv/watched_kv.ts";
 import { openPacked } from "../combinators/packed.ts";
@@ -28,10 +28,10 @@ export async function openKvHome(address: string, options: HomeOptions): Promise
     const elsewhere = options.packs === undefined
       ? undefined
       : await (await import("./packs_address.ts")).openPacks(options.packs, options);
-    if (elsewhere) open.unshift(elsewhere);
-    const index = await openKvIndex(kv, { packs: elsewhere });
-    const packLength = elsewhere ? undefined : PACK_LENGTH;
-    const bytes = await openPacked({ bytes: index.bytes, names, index, packLength });
+    if (elsewhere) open.unshift(elsewhere.bytes);
+    const index = await openKvIndex(kv, { packs: elsewhere?.bytes });
+    const packing = elsewhere?.packing ?? KV_PACKING;
+    const bytes = await openPacked({ bytes: index.bytes, names, index, ...packing });
     open.unshift(bytes);
     return {
       names,

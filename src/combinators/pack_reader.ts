@@ -10,8 +10,6 @@ import { DamageError } from "../errors.ts";
 import { readPackTable } from "./pack_format.ts";
 import type { PackBytes, PackEntry, PackIndex, PackLocation } from "./pack_index.ts";
 
-/** Bytes of packs kept in memory, and how many packs: each is looked into for every value. */
-const BYTES_KEPT = 16 * 1024 * 1024, PACKS_KEPT = 32;
 /** A value of this many bytes is long. */
 const LONG = 128 * 1024;
 /** A pack of which more bytes than this are asked for at the same time is read whole. A chunk alone has not more. */
@@ -41,13 +39,21 @@ export class PackReader {
   #index: PackIndex;
   /** Used last first. */
   #kept: ReadPack[] = [];
-  #keptBytes = 0;
   #reading = new Map<string, Promise<ReadPack | undefined>>();
   /** Parts that were asked for since the program last waited, by their pack. */
   #wanted = new Map<string, Wanted[]>();
 
-  /** @param stores.bytes keeps the packs, `names` the small ones */
-  constructor({ bytes, names, index }: { bytes: PackBytes; names: PackBytes; index: PackIndex }) {
+  #packsKept: number;
+
+  /**
+   * @param stores.bytes keeps the packs, `names` the small ones
+   * @param packsKept packs kept in memory: 4 MiB each at most
+   */
+  constructor(
+    { bytes, names, index }: { bytes: PackBytes; names: PackBytes; index: PackIndex },
+    packsKept: number,
+  ) {
+    this.#packsKept = packsKept;
     this.#large = bytes;
     this.#small = names;
     this.#index = index;
@@ -149,10 +155,7 @@ export class PackReader {
     const read = { bytes, entries: tableOf(bytes, pack) };
     for (const key of await this.#index.deletedFrom(pack)) read.entries.delete(key);
     this.#kept.unshift(read);
-    this.#keptBytes += bytes.length;
-    while (this.#keptBytes > BYTES_KEPT || this.#kept.length > PACKS_KEPT) {
-      this.#keptBytes -= this.#kept.pop()!.bytes.length;
-    }
+    if (this.#kept.length > this.#packsKept) this.#kept.pop();
     return read;
   }
 }

@@ -9,7 +9,8 @@
  * A `put` joins an open pack and resolves when that pack is durable and its entries are in the index. Values are packed with
  * those whose keys begin alike (up to the first `/`): who reads one chunk will read the next, and who reads a Directory, the
  * next Directory. Packs are ended when they are full, when nothing was added for a moment, or after a while. A pack of at
- * most 48 KiB, or what else is said, goes to the store of small packs (the `names` of a home), so that little uploads do not leave little files. A
+ * most 48 KiB (or what else is said) goes to the store of small packs (the `names` of a home), so that little uploads do not
+ * leave little files. A
  * crash between pack and index leaves a pack nobody refers to: its values are put again, or found when the index is
  * completed at the next opening.
  *
@@ -30,49 +31,16 @@ import { type Compacted, Compaction, type CompactOptions, type PackHouse } from 
 import { Forgotten } from "./forgotten.ts";
 import { PackReader, PACKS } from "./pack_reader.ts";
 import { PackWriter } from "./pack_format.ts";
+import { type PackedParts, type Packing, packingOf } from "./packing.ts";
 import { ALONE, rebuildIndex } from "./rebuild_index.ts";
-import {
-  MAX_PACKED_KEY_LENGTH,
-  type PackBytes,
-  type PackEntry,
-  type PackIndex,
-  type PackLocation,
-} from "./pack_index.ts";
+import { MAX_PACKED_KEY_LENGTH, type PackEntry, type PackLocation } from "./pack_index.ts";
 
-/** Bytes of the longest small pack. */
-const SMALL_PACK = 48 * 1024;
-/** The shortest a full pack may be. */
-const LEAST_PACK_LENGTH = 64 * 1024;
-/** Milliseconds without a new value after which packs that are not full are ended. */
-const LINGER_MS = 2;
-/** Milliseconds after which a pack is ended, however many values come elsewhere. */
-const MAX_AGE_MS = 100;
-/** The longest that may be: who puts a value waits for it. */
-const LONGEST_AGE_MS = 60_000;
+export type { PackedParts, Packing } from "./packing.ts";
+
+/** Milliseconds without a new value after which packs are ended while values are looked up in an index that is far away. */
+const LOOKING_LINGER_MS = 20;
 /** Bytes of packs that are written at once. */
 const WRITE_WINDOW = 4 * MAX_VALUE_LENGTH;
-
-/** What a packed store is made of. */
-export interface PackedParts {
-  /** Keeps the packs. */
-  readonly bytes: PackBytes;
-  /** Keeps small packs. */
-  readonly names: ByteStore;
-  readonly index: PackIndex;
-  /** Length of a full pack in bytes, 64 KiB to 4 MiB (default). A value of more than half is kept by itself. */
-  readonly packLength?: number;
-  /** Bytes of the longest pack that goes to `names`; default 48 KiB, which one entry of a Deno KV holds. */
-  readonly smallPack?: number;
-  /**
-   * Milliseconds without a new value after which packs that are not full are ended; default 2. Who waits for a last value waits so
-   * long; a store that counts requests gets fewer and longer packs for it.
-   */
-  readonly linger?: number;
-  /** Milliseconds after which a pack is ended though values keep coming; default 100. */
-  readonly maxAge?: number;
-  /** Told now and then while an incomplete index is made anew: packs read, values found. */
-  readonly onRebuild?: (packs: number, values: number) => void;
-}
 
 /** What a packed store takes, about. */
 export interface PackedUse {
@@ -101,24 +69,13 @@ export interface PackedStore extends ByteStore {
 
 /** Opens a packed store; completes its index if it is not. Disposing it writes what waits, and disposes `index`, but neither of the stores. */
 export async function openPacked(parts: PackedParts): Promise<PackedStore> {
-  const { packLength = MAX_VALUE_LENGTH } = parts;
-  const { linger = LINGER_MS, maxAge = MAX_AGE_MS } = parts;
-  if (!(linger >= 0 && maxAge >= linger && maxAge <= LONGEST_AGE_MS)) {
-    throw new RangeError(
-      `Cannot end packs after ${linger} and ${maxAge} ms: want 0 to ${LONGEST_AGE_MS}, the first not longer than the second`,
-    );
-  }
-  if (!(packLength >= LEAST_PACK_LENGTH && packLength <= MAX_VALUE_LENGTH)) {
-    throw new RangeError(
-      `Cannot make packs of ${packLength} bytes: want ${LEAST_PACK_LENGTH} to ${MAX_VALUE_LENGTH}`,
-    );
-  }
+  const ways = packingOf(parts);
   const { index, names } = parts;
   // An index that is never made anew needs no notes, and opening it asks for nothing more.
-  if (index.durable && index.complete) return new Packed(parts, Forgotten.nothing());
+  if (index.durable && index.complete) return new Packed(parts, ways, Forgotten.nothing());
   const forgotten = await Forgotten.open(names);
   if (!index.complete) await rebuildIndex(parts, forgotten);
-  return new Packed(parts, index.durable ? Forgotten.nothing() : forgotten);
+  return new Packed(parts, ways, index.durable ? Forgotten.nothing() : forgotten);
 }
 
 /** A pack that takes values, or is being written. */
@@ -144,10 +101,7 @@ class Packed implements PackedStore {
   #alone = new Map<string, Promise<void>>();
   /** Puts that are still being looked up. */
   #lookups = new Set<Promise<unknown>>();
-  #packLength: number;
-  #smallPack: number;
-  #linger: number;
-  #maxAge: number;
+  #ways: Packing;
   #buffers: BufferPool;
   #writes: Budget;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -162,16 +116,16 @@ class Packed implements PackedStore {
   /** Packs that were written since compaction began, or were being written then. */
   #wrote: Set<string> | undefined;
 
-  constructor(parts: PackedParts, forgotten: Forgotten) {
+  readonly readAhead: number | undefined;
+
+  constructor(parts: PackedParts, ways: Packing, forgotten: Forgotten) {
     this.#parts = parts;
+    this.#ways = ways;
     this.#forgotten = forgotten;
-    this.#reader = new PackReader(parts);
-    this.#packLength = parts.packLength ?? MAX_VALUE_LENGTH;
-    this.#smallPack = parts.smallPack ?? SMALL_PACK;
-    this.#linger = parts.linger ?? LINGER_MS;
-    this.#maxAge = parts.maxAge ?? MAX_AGE_MS;
-    const writes = Math.ceil(WRITE_WINDOW / this.#packLength);
-    this.#buffers = new BufferPool(this.#packLength, writes);
+    this.#reader = new PackReader(parts, ways.packsKept);
+    this.readAhead = parts.readAhead;
+    const writes = Math.ceil(WRITE_WINDOW / ways.packLength);
+    this.#buffers = new BufferPool(ways.packLength, writes);
     this.#writes = new Budget(writes);
   }
 
@@ -282,7 +236,8 @@ class Packed implements PackedStore {
     const { bytes, names, index } = this.#parts;
     const house: PackHouse = {
       ...{ bytes, names, index, forgotten: this.#forgotten },
-      ...{ packLength: this.#packLength, smallPack: this.#smallPack, packs: PACKS, alone: ALONE },
+      ...this.#ways,
+      ...{ packs: PACKS, alone: ALONE },
       wrote: (pack) => wrote.add(pack),
       alter: async (pack, work) => {
         if (wrote.has(pack)) return false;
@@ -337,7 +292,7 @@ class Packed implements PackedStore {
 
   #add(key: string, value: Bytes): Promise<void> {
     this.taken.added += value.length;
-    if (value.length > this.#packLength / 2) return this.#putAlone(key, value);
+    if (value.length > this.#ways.packLength / 2) return this.#putAlone(key, value);
     const kind = key.slice(0, key.indexOf("/") + 1);
     let pack = this.#open.get(kind) ?? this.#begin(kind);
     let entry = pack.writer.add(key, value);
@@ -348,7 +303,7 @@ class Packed implements PackedStore {
     }
     this.#pending.set(key, { pack, entry });
     this.#lastAdded = performance.now();
-    this.#timer ??= setTimeout(() => this.#lingered(), this.#linger);
+    this.#timer ??= setTimeout(() => this.#lingered(), this.#ways.linger);
     return pack.written.promise;
   }
 
@@ -376,11 +331,14 @@ class Packed implements PackedStore {
   #lingered(): void {
     this.#timer = undefined;
     const now = performance.now();
-    const idle = now - this.#lastAdded >= this.#linger;
-    let next = this.#lastAdded + this.#linger;
+    const { linger, maxAge } = this.#ways;
+    // Of what is being looked up most will come.
+    const idle =
+      now - this.#lastAdded >= (this.#lookups.size > 0 ? Math.max(linger, LOOKING_LINGER_MS) : linger);
+    let next = this.#lastAdded + linger;
     for (const [kind, pack] of this.#open) {
-      if (idle || now - pack.begun >= this.#maxAge) this.#end(kind, pack);
-      else next = Math.min(next, pack.begun + this.#maxAge);
+      if (idle || now - pack.begun >= maxAge) this.#end(kind, pack);
+      else next = Math.min(next, pack.begun + maxAge);
     }
     // A timer may come a moment early.
     if (this.#open.size > 0) this.#timer = setTimeout(() => this.#lingered(), Math.max(1, next - now));
@@ -402,7 +360,7 @@ class Packed implements PackedStore {
 
   async #write(pack: OpenPack): Promise<void> {
     const { name, bytes } = pack.writer.end();
-    const small = bytes.length <= this.#smallPack;
+    const small = bytes.length <= this.#ways.smallPack;
     await this.#writes.take(1);
     try {
       await this.#store(PACKS + name, small, pack.writer.entries, bytes);

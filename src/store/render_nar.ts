@@ -17,10 +17,10 @@ import type { NarLayout, Segment } from "./nar_layout.ts";
 const PIECE = 256 * 1024;
 /** A stretch of this length and more is handed out as it is. */
 const LONG = 64 * 1024;
-/** Bytes asked for ahead of the reader. */
+/** Bytes asked for ahead of the reader, unless the service wants more. */
 const AHEAD = 4 * 1024 * 1024;
-/** Blobs asked for ahead of the reader. */
-const BLOBS_AHEAD = 512;
+/** Blobs asked for ahead of the reader: one for so many bytes. */
+const BLOB_WEIGHT = 8 * 1024;
 /** Memory a long blob's own reading ahead takes, at most. */
 const MOST_WEIGHT = 2 * 1024 * 1024;
 /** A run is ended when its blobs have so many bytes, or are so many. */
@@ -79,6 +79,7 @@ interface Alone {
 class Parts {
   #segments: Iterator<Segment>;
   #blobs: BlobService;
+  #ahead: number;
   #waiting: (Run | Alone)[] = [];
   /** The run that may get more; it is not asked for yet. */
   #open: Run | undefined;
@@ -91,6 +92,7 @@ class Parts {
   constructor(segments: Iterator<Segment>, blobs: BlobService) {
     this.#segments = segments;
     this.#blobs = blobs;
+    this.#ahead = Math.max(AHEAD, blobs.readAhead ?? 0);
   }
 
   /** The next part; `undefined` after the last. */
@@ -99,7 +101,7 @@ class Parts {
       this.#weight -= this.#handedOut.weight;
       this.#count -= blobsIn(this.#handedOut);
     }
-    while (!this.#ended && this.#weight < AHEAD && this.#count < BLOBS_AHEAD) this.#add();
+    while (!this.#ended && this.#weight < this.#ahead && this.#count < this.#ahead / BLOB_WEIGHT) this.#add();
     if (this.#ended || this.#waiting[0] === this.#open) this.#ask();
     return this.#handedOut = this.#waiting.shift();
   }

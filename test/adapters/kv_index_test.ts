@@ -1,12 +1,12 @@
 /** The index of packs in Deno KV, and a packed store that is all in one: what several processes make of it at once. */
 import assert from "node:assert/strict";
 import { type KvIndexOptions, openKvIndex } from "../../src/adapters/deno_kv/kv_index.ts";
-import { KvPacks, PACK_LENGTH } from "../../src/adapters/deno_kv/kv_packs.ts";
+import { KV_PACKING, KvPacks } from "../../src/adapters/deno_kv/kv_packs.ts";
 import { openDenoKv } from "../../src/adapters/deno_kv/deno_kv_store.ts";
 import type { KvLike } from "../../src/adapters/deno_kv/records.ts";
 import { openMemory } from "../../src/adapters/memory/memory_store.ts";
 import { openPacked, type PackedStore } from "../../src/combinators/packed.ts";
-import { StoreVersionError } from "../../src/errors.ts";
+import { LimitError, StoreVersionError } from "../../src/errors.ts";
 import { sameBytes } from "../bytes/_same_bytes.ts";
 import { hashOf, pattern } from "../contract/_byte_store_samples.ts";
 import { packIndexContract } from "../contract/pack_index.ts";
@@ -44,8 +44,8 @@ function closing<T extends AsyncDisposable>(subject: T, kv: Deno.Kv): T {
 
 async function openAll(kv: KvLike, options: KvIndexOptions = {}): Promise<PackedStore> {
   const index = await openKvIndex(kv, options);
-  const packLength = options.packs ? undefined : PACK_LENGTH;
-  return await openPacked({ bytes: index.bytes, names: openDenoKv(kv), index, packLength });
+  const packing = options.packs ? {} : KV_PACKING;
+  return await openPacked({ bytes: index.bytes, names: openDenoKv(kv), index, ...packing });
 }
 
 /** Runs a test on a database in memory. */
@@ -168,6 +168,25 @@ kvTest("a store of another form, or with its packs elsewhere, is not opened", as
   await assert.rejects(openKvIndex(kv), /say where with --packs/);
   await kv.set(["firn", "format"], "2");
   await assert.rejects(openKvIndex(kv), StoreVersionError);
+});
+
+kvTest("small packs may be longer than a value of Deno KV, and are removed whole", async (kv) => {
+  const index = await openKvIndex(kv, { packs: openMemory() });
+  const names = openDenoKv(kv);
+  for (const length of [100, 61_440, 61_441, 512 * 1024]) {
+    const pack = `pack/${length}`;
+    const entries = [{ key: `chunk/${length}`, offset: 0, length }];
+    await index.addWith!(pack, true, entries, pattern(length));
+    await index.addWith!(pack, true, entries, pattern(length));
+    sameBytes(await names.get(pack), pattern(length));
+    await index.delete(entries[0].key);
+    await index.removePack(pack);
+    assert.equal(await names.get(pack), undefined);
+  }
+  for (const kind of ["value", "piece", "packed", "deleted", "index"]) {
+    assert.deepEqual(await Array.fromAsync(kv.list({ prefix: ["firn", kind] })), [], kind);
+  }
+  await assert.rejects(index.addWith!("pack/long", true, [], pattern(1 << 20)), LimitError);
 });
 
 kvTest("of two that open a new store at once in different forms, one is refused", async (kv) => {

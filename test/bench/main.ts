@@ -1,7 +1,8 @@
 /**
  * How fast the server is beside nix without one: `deno task bench [--quick] [--only TEXT]`. Rows as report.ts says, on
- * stdout; what they measure is said in uploads.ts, downloads.ts, remote.ts, edge.ts, requests.ts, grpc.ts and browser.ts; on what, in corpora.ts. Needs Linux,
- * nix and curl, wrk for the rows of requests, node, go and h2load for those of gRPC, chromium for those of the browser, denokv for those of remote stores, and `FIRN_HARMONIA` for those beside harmonia.
+ * stdout; what they measure is said in uploads.ts, downloads.ts, remote.ts, edge.ts, requests.ts, grpc.ts, s3.ts and browser.ts; on what, in corpora.ts. Needs Linux,
+ * nix and curl, wrk for the rows of requests, node, go and h2load for those of gRPC, chromium for those of the browser, denokv for those of remote stores, Ceph for
+ * those and of S3, and `FIRN_HARMONIA` for those beside harmonia.
  * Three rounds take about twenty minutes on two quiet cores.
  */
 import { parseArgs } from "node:util";
@@ -16,6 +17,7 @@ import { emptyFolder, removeTree, settle } from "./measure.ts";
 import { benchRemote } from "./remote.ts";
 import { Report } from "./report.ts";
 import { benchRequests } from "./requests.ts";
+import { benchS3 } from "./s3.ts";
 import { benchUploads } from "./uploads.ts";
 
 const HELP = `usage: deno task bench [--quick] [--only TEXT]
@@ -78,6 +80,7 @@ try {
   await benchEdge(context);
   await benchRequests(context);
   await benchGrpc(context);
+  await benchS3(context);
   await benchBrowser(context);
   if (only === undefined || only === "hash") await benchHashes();
 } finally {

@@ -36,8 +36,13 @@ export class Report {
     return this.#only === undefined || names.some((name) => name.includes(this.#only!));
   }
 
-  /** Add a row, if it is asked for. @param values one for each round, at least one; in `s`, less is faster */
-  add(name: string, unit: "MB/s" | "s" | "requests/s" | "MiB", values: readonly number[], peer?: Peer): void {
+  /** Add a row, if it is asked for. @param values one for each round, at least one; in `s`, `requests` and `MiB`, less is better */
+  add(
+    name: string,
+    unit: "MB/s" | "s" | "requests/s" | "requests" | "MiB",
+    values: readonly number[],
+    peer?: Peer,
+  ): void {
     if (!this.wants(name)) return;
     const ratios = peer?.values.map((other, round) =>
       unit === "s" ? other / values[round] : values[round] / other

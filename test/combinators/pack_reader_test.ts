@@ -31,7 +31,7 @@ async function openReader() {
   await small.put("pack/small", pack.subarray(0, 1000));
   const index = openSqliteIndex(new DatabaseSync(":memory:"));
   await index.add("pack/large", false, entries);
-  const reader = new PackReader({ bytes: large, names: small, index });
+  const reader = new PackReader({ bytes: large, names: small, index }, 4);
   const read = (i: number, range?: { start: number; end: number }) =>
     reader.read(`k${i}`, { ...entries[i], pack: "pack/large", small: false }, range);
   return { reader, large, small, read, pack, index };
@@ -174,7 +174,7 @@ Deno.test("pack reader: of many packs few are kept in memory, those that are use
     await large.put(name, writer.end().bytes);
   }
   const index = openSqliteIndex(new DatabaseSync(":memory:"));
-  const reader = new PackReader({ bytes: large, names: openMemory(), index });
+  const reader = new PackReader({ bytes: large, names: openMemory(), index }, 4);
   const get = async (i: number) => {
     const value = reader.find(`k${i}`) ??
       await reader.read(`k${i}`, { pack: names[i], small: false, offset: 0, length: 100 });

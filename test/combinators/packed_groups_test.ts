@@ -85,7 +85,11 @@ Deno.test("packed: a pack that others keep open is ended when it is old", async 
   const options = { linger: 10_000, maxAge: 10_000 };
   const index = await indexOver(openMemory());
   const parts = { bytes, names: bytes, index };
-  for (const wrong of [{ linger: -1 }, { linger: 5, maxAge: 4 }, { maxAge: 1e9 }, { maxAge: NaN }]) {
+  for (
+    const wrong of [{ linger: -1 }, { linger: 5, maxAge: 4 }, { maxAge: 1e9 }, { maxAge: NaN }, {
+      packsKept: 0,
+    }]
+  ) {
     await assert.rejects(openPacked({ ...parts, ...wrong }), RangeError);
   }
   const store = await openPacked({ ...parts, ...options });

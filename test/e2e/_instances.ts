@@ -82,7 +82,7 @@ export async function storedBytes({ url }: DenokvServer, packs: string | undefin
   }
   kv.close();
   if (packs === undefined) return bytes;
-  await using bucket = await openPacks(packs, {});
+  await using bucket = (await openPacks(packs, {})).bytes;
   for await (const key of bucket.list("")) bytes += (await bucket.get(key))!.length;
   return bytes;
 }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { openDenoKv } from "../../src/adapters/deno_kv/deno_kv_store.ts";
 import { openKvIndex } from "../../src/adapters/deno_kv/kv_index.ts";
-import { PACK_LENGTH } from "../../src/adapters/deno_kv/kv_packs.ts";
+import { KV_PACKING } from "../../src/adapters/deno_kv/kv_packs.ts";
 import { type KvOperation, watchKv } from "../../src/adapters/deno_kv/watched_kv.ts";
 import { openPacked, type PackedStore } from "../../src/combinators/packed.ts";
 import { RemoteError } from "../../src/errors.ts";
@@ -21,7 +21,7 @@ testContract("packed on a deno kv server", packedContract, () => serving(openAll
 
 async function openAll(kv: Deno.Kv): Promise<PackedStore> {
   const index = await openKvIndex(kv);
-  return await openPacked({ bytes: index.bytes, names: openDenoKv(kv), index, packLength: PACK_LENGTH });
+  return await openPacked({ bytes: index.bytes, names: openDenoKv(kv), index, ...KV_PACKING });
 }
 
 /** What is opened in an empty database of a server, which ends with it. */

@@ -45,7 +45,7 @@ nixTest(
   "deno kv and S3: nix copy to two firns, from a third, while an OSD dies",
   "new",
   async (nix, folder) => {
-    const closures = [await sampler(`${folder}/builder`), await manyPaths(`${folder}/builder`, 60, 20_000)];
+    const closures = [await sampler(`${folder}/builder`), await manyPaths(`${folder}/builder`, 20, 20_000)];
     const packs = await packsIn("copies");
     await using kv = await DenokvServer.start(`${folder}/kv`);
     await using one = await FirnServer.start(kv.store, ...packs);

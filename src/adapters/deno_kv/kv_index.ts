@@ -6,7 +6,7 @@
  *   [prefix, "index", key]          the entry of a value (kv_entry.ts)
  *   [prefix, "packed", pack]        0 while entries of a pack are being added, 1 when all are there; + 2 for a small pack
  *   [prefix, "deleted", pack, key]  length of a value that was forgotten and is in the pack still
- *   [prefix, "value", pack]         a small pack, as `records.ts` has it
+ *   [prefix, "value", pack]         a small pack, as `records.ts` has it; the version of a long one is its name
  *   [prefix, "pack", pack, index]   a large one (kv_packs.ts)
  *
  * Several processes may read, add and delete at the same time. A new pack and its entries are one atomic; if they are too much for one, a
@@ -23,12 +23,12 @@ import type {
   PackLocation,
   PackUse,
 } from "../../combinators/pack_index.ts";
-import { StoreVersionError } from "../../errors.ts";
+import { LimitError, StoreVersionError } from "../../errors.ts";
 import { commit, pauseBefore } from "./commit.ts";
 import { decodeEntry, encodeEntry } from "./kv_entry.ts";
-import { KvPacks } from "./kv_packs.ts";
+import { KvPacks, LONGEST_SHORT } from "./kv_packs.ts";
 import { Lookups } from "./lookups.ts";
-import { Keys, type KvLike } from "./records.ts";
+import { Keys, type KvLike, PIECE_LENGTH, pieceCount } from "./records.ts";
 
 /** Checks a server of Deno KV allows an atomic. */
 const MOST_CHECKS = 10;
@@ -123,7 +123,13 @@ class IndexInKv implements KvIndex {
   }
 
   async addWith(pack: string, small: boolean, entries: readonly PackEntry[], bytes: Bytes): Promise<void> {
-    if (small || this.bytes instanceof KvPacks && this.bytes.isShort(bytes)) {
+    if (small && bytes.length > LONGEST_SHORT) {
+      throw new LimitError(
+        LONGEST_SHORT,
+        `Cannot keep a small pack of ${bytes.length} bytes: at most ${LONGEST_SHORT}`,
+      );
+    }
+    if (small || this.bytes instanceof KvPacks && bytes.length <= LONGEST_SHORT) {
       return await this.#add(pack, small, entries, bytes.slice());
     }
     await this.bytes.put(pack, bytes);
@@ -150,9 +156,12 @@ class IndexInKv implements KvIndex {
     const first = new Filling(this.#kv.atomic());
     if (!again) first.atomic.check({ key: marker, versionstamp: null });
     first.count(2, 2 * (pack.length + marks), 0);
-    if (bytes && small) first.atomic.set(this.#names.head(pack), bytes);
-    const pieces = bytes && !small ? (this.bytes as KvPacks).addTo(first.atomic, pack, bytes) : 1;
-    if (bytes) first.count(pieces, pieces * (pack.length + marks), bytes.length);
+    if (bytes) {
+      const mutations = small
+        ? this.#addSmall(first.atomic, pack, bytes)
+        : (this.bytes as KvPacks).addTo(first.atomic, pack, bytes);
+      first.count(mutations, mutations * (pack.length + marks), bytes.length);
+    }
     const fillings = [first];
     for (const entry of entries) {
       const value = encodeEntry(pack, small, entry);
@@ -170,6 +179,22 @@ class IndexInKv implements KvIndex {
     if (fillings.length > 1) first.atomic.set(marker, BEGUN | flags);
     fillings.at(-1)!.atomic.set(marker, COMPLETE | flags);
     return fillings.map(({ atomic }) => atomic);
+  }
+
+  /** Adds a small pack to an atomic as the store of names has its values. Returns how many mutations that makes. */
+  #addSmall(atomic: Deno.AtomicOperation, pack: string, bytes: Bytes): number {
+    if (bytes.length <= PIECE_LENGTH) {
+      atomic.set(this.#names.head(pack), bytes);
+      return 1;
+    }
+    const head = { version: pack, length: bytes.length };
+    atomic.set(this.#names.head(pack), head);
+    const count = pieceCount(head);
+    for (let index = 0; index < count; index++) {
+      const start = index * PIECE_LENGTH;
+      atomic.set(this.#names.piece(pack, index), bytes.subarray(start, start + PIECE_LENGTH));
+    }
+    return 1 + count;
   }
 
   /** Commits the first, then those between, then the last. False if the first may not be, and nothing has changed. */
@@ -287,12 +312,19 @@ class IndexInKv implements KvIndex {
   async removePack(pack: string): Promise<void> {
     await Promise.all([
       this.bytes.delete(pack),
-      this.#commit(this.#kv.atomic().delete(this.#names.head(pack))),
+      this.#commit(this.#removingSmall(pack)),
     ]);
     for (const key of await this.deletedFrom(pack)) {
       await this.#commit(this.#kv.atomic().delete(this.#deleted(pack, key)));
     }
     await this.#commit(this.#kv.atomic().delete(this.#packed(pack)));
+  }
+
+  #removingSmall(pack: string): Deno.AtomicOperation {
+    const atomic = this.#kv.atomic().delete(this.#names.head(pack));
+    const count = pieceCount({ version: pack, length: LONGEST_SHORT });
+    for (let index = 0; index < count; index++) atomic.delete(this.#names.piece(pack, index));
+    return atomic;
   }
 
   async *list(prefix: string): AsyncGenerator<string, void, void> {

@@ -15,8 +15,13 @@ import { type KvLike, PIECE_LENGTH } from "./records.ts";
 
 /** Pieces to an atomic: 737,280 of the 819,200 bytes it may have. */
 const PIECES_PER_ATOMIC = 12;
-/** Length of a pack that fits into an atomic with its entries, of which there are then at most 660. */
-export const PACK_LENGTH = 11 * PIECE_LENGTH;
+/** The longest pack that fits into an atomic. */
+export const LONGEST_SHORT = PIECES_PER_ATOMIC * PIECE_LENGTH;
+/**
+ * How packs are best made and read that lie in Deno KV: options of a packed store. A full one fits into an atomic with its
+ * entries, if these are at most 660; as many are kept as are 16 MiB.
+ */
+export const KV_PACKING = { packLength: 11 * PIECE_LENGTH, packsKept: 24 } as const;
 /** More than any pack has: 4 MiB are 69. */
 const MOST_PIECES = 128;
 
@@ -47,11 +52,6 @@ export class KvPacks implements PackBytes {
     for (let i = 0, at = 0; i < pieces.length; at += pieces[i++].length) whole.set(pieces[i], at);
     const from = first * PIECE_LENGTH;
     return range ? whole.subarray(range.start - from, range.end - from) : whole;
-  }
-
-  /** Whether all of a pack fits into an atomic. */
-  isShort(bytes: Bytes): boolean {
-    return bytes.length <= PIECES_PER_ATOMIC * PIECE_LENGTH;
   }
 
   /** Adds a short pack to an atomic, which reads the bytes when it is committed. Returns how many mutations that makes. */

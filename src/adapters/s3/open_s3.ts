@@ -64,13 +64,18 @@ export interface S3Options extends S3Place {
 }
 
 /**
- * How packs are best gathered that go to S3, where each request costs money and tens of milliseconds however short it is:
- * options of a packed store. Values wait for others for a fifth of a second, which bridges the pauses of a client on a slow line, and is
- * added to an upload twice (for its files, then its folders). Five seconds is the longest that one client waits for a pack because
- * another keeps it open. What is shorter than 512 KiB even so, over a hundred files of 4 KiB, is not worth a request and goes to the
- * names.
+ * How packs are best made and read that lie in S3, where each request costs money and tens of milliseconds however short it is:
+ * options of a packed store.
+ *
+ * Values wait for others for a fifth of a second, which bridges the pauses of a client on a slow line, and is added to an upload
+ * twice (for its files, then its folders). Five seconds is the longest that one client waits because another keeps a pack open. A pack
+ * of at most 512 KiB even so, a hundred files of 4 KiB, is not worth a request and goes to the names. Readers ask for
+ * four packs ahead, and as many of a few readers are kept: 64 MiB.
  */
-export const S3_PACKING = { linger: 200, maxAge: 5000, smallPack: 512 * 1024 } as const;
+export const S3_PACKING = {
+  ...{ linger: 200, maxAge: 5000, smallPack: 512 * 1024 },
+  ...{ readAhead: 16 * 1024 * 1024, packsKept: 16 },
+} as const;
 
 /** A ByteStore in a bucket. */
 export interface S3Store extends ByteStore {

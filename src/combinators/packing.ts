@@ -1,0 +1,71 @@
+/**
+ * What a packed store is made of, and how it makes packs. The defaults are for a disk or a database beside the program; a store far away
+ * that counts requests wants others.
+ */
+import { type ByteStore, MAX_VALUE_LENGTH } from "../castore/byte_store.ts";
+import type { PackBytes, PackIndex } from "./pack_index.ts";
+
+/** How packs are made and read. */
+export interface Packing {
+  /** Length of a full pack in bytes, 64 KiB to 4 MiB (default). A value of more than half is kept by itself. */
+  readonly packLength: number;
+  /** Bytes of the longest pack that goes to `names`; default 48 KiB, which one entry of a Deno KV holds. */
+  readonly smallPack: number;
+  /**
+   * Milliseconds without a new value after which packs that are not full are ended; default 2. Who waits for a last value waits
+   * so long; a store that counts requests gets fewer and longer packs for it.
+   */
+  readonly linger: number;
+  /** Milliseconds after which a pack is ended though values keep coming; default 100. */
+  readonly maxAge: number;
+  /** Packs read lately that are kept in memory, 1 to 64; default 4. */
+  readonly packsKept: number;
+  /** Bytes that readers should ask for ahead: `ByteStore.readAhead`. */
+  readonly readAhead?: number;
+}
+
+/** What a packed store is made of. */
+export interface PackedParts extends Partial<Packing> {
+  /** Keeps the packs. */
+  readonly bytes: PackBytes;
+  /** Keeps small packs. */
+  readonly names: ByteStore;
+  readonly index: PackIndex;
+  /** Told now and then while an incomplete index is made anew: packs read, values found. */
+  readonly onRebuild?: (packs: number, values: number) => void;
+}
+
+const DEFAULTS: Packing = {
+  ...{ packLength: MAX_VALUE_LENGTH, smallPack: 48 * 1024 },
+  ...{ linger: 2, maxAge: 100, packsKept: 4 },
+};
+/** The shortest a full pack may be. */
+const LEAST_PACK_LENGTH = 64 * 1024;
+/** Milliseconds a pack may be kept open at most: who puts a value waits for it. */
+const LONGEST_AGE = 60_000;
+const MOST_PACKS_KEPT = 64;
+
+/** The ways of a store made of these parts. Throws `RangeError`. */
+export function packingOf(parts: Partial<Packing>): Packing {
+  const {
+    packLength = DEFAULTS.packLength,
+    smallPack = DEFAULTS.smallPack,
+    linger = DEFAULTS.linger,
+    maxAge = DEFAULTS.maxAge,
+    packsKept = DEFAULTS.packsKept,
+  } = parts;
+  if (!(packLength >= LEAST_PACK_LENGTH && packLength <= MAX_VALUE_LENGTH)) {
+    throw new RangeError(
+      `Cannot make packs of ${packLength} bytes: want ${LEAST_PACK_LENGTH} to ${MAX_VALUE_LENGTH}`,
+    );
+  }
+  if (!(linger >= 0 && maxAge >= linger && maxAge <= LONGEST_AGE)) {
+    throw new RangeError(
+      `Cannot end packs after ${linger} ms without a value and ${maxAge} ms in all: want 0 to ${LONGEST_AGE}, in order`,
+    );
+  }
+  if (!(packsKept >= 1 && packsKept <= MOST_PACKS_KEPT)) {
+    throw new RangeError(`Cannot keep ${packsKept} packs in memory: want 1 to ${MOST_PACKS_KEPT}`);
+  }
+  return { packLength, smallPack, linger, maxAge, packsKept, readAhead: parts.readAhead };
+}
