@@ -33,6 +33,11 @@ export async function startInstances(
   throw (failed as PromiseRejectedResult).reason;
 }
 
+/** An answer that does not end is an error, not a test that hangs. */
+function inTime(): RequestInit {
+  return { signal: AbortSignal.timeout(60_000) };
+}
+
 /** Looks at paths while they are uploaded: a narinfo that one instance shows leads to a NAR that is whole at any other. */
 export class Watcher {
   #stopped = false;
@@ -52,12 +57,12 @@ export class Watcher {
         if (this.#stopped) return;
         if (this.seen.has(path)) continue;
         const asked = instances[(turn + i) % instances.length];
-        const answer = await fetch(`${asked.url}/${hashPart(path)}.narinfo`);
+        const answer = await fetch(`${asked.url}/${hashPart(path)}.narinfo`, inTime());
         const narInfo = await answer.text();
         if (answer.status === 404) continue;
         assert.equal(answer.status, 200, narInfo);
         const other = instances[(turn + i + 1) % instances.length];
-        const nar = await fetch(`${other.url}/${field(narInfo, "URL")}`);
+        const nar = await fetch(`${other.url}/${field(narInfo, "URL")}`, inTime());
         const body = new Uint8Array(await nar.arrayBuffer());
         assert.equal(nar.status, 200, `the NAR of ${path}`);
         assert.equal(createHash("sha256").update(body).digest("hex"), digests[i], `the NAR of ${path}`);
@@ -82,8 +87,7 @@ export async function storedBytes({ url }: DenokvServer, packs: string | undefin
   }
   kv.close();
   if (packs === undefined) return bytes;
-  const { bytes: bucket } = await openPacks(packs, {});
-  await using _ = bucket;
+  await using bucket = (await openPacks(packs, {})).bytes;
   for await (const key of bucket.list("")) bytes += (await bucket.get(key))!.length;
   return bytes;
 }
