@@ -39,8 +39,8 @@ export type { PackedParts, Packing } from "./packing.ts";
 
 /** Milliseconds without a new value after which packs are ended while values are looked up in an index that is far away. */
 const LOOKING_LINGER_MS = 20;
-/** The same while somebody waits who has no more to add. */
-const HURRIED_LINGER_MS = 2;
+/** While somebody waits who has no more to add: the same, and milliseconds after which packs are ended though values keep coming. */
+const HURRIED_LINGER_MS = 2, HURRIED_AGE_MS = 100;
 /** Bytes of packs that are written at once. */
 const WRITE_WINDOW = 4 * MAX_VALUE_LENGTH;
 
@@ -354,7 +354,7 @@ class Packed implements PackedStore {
     this.#timer = undefined;
     const now = performance.now();
     const linger = this.#linger;
-    const { maxAge } = this.#ways;
+    const maxAge = this.#hurries > 0 ? Math.min(this.#ways.maxAge, HURRIED_AGE_MS) : this.#ways.maxAge;
     // Of what is being looked up most will come.
     const idle =
       now - this.#lastAdded >= (this.#lookups.size > 0 ? Math.max(linger, LOOKING_LINGER_MS) : linger);

@@ -343,3 +343,22 @@ Deno.test("who has no more to add is not made to wait for others, before and aft
   store.hurry!();
   await inTime(slow, 5000);
 });
+
+Deno.test("who has no more to add is not made to wait though others go on adding", async () => {
+  const names = openMemory();
+  const index = await indexOver(openMemory());
+  await using store = await openPacked({ bytes: openMemory(), names, index, linger: 60_000, maxAge: 60_000 });
+  let adding = true;
+  const others = (async () => {
+    for (let i = 0; adding; i++) {
+      void store.put(`chunk/${i}`, pattern(10, i));
+      await new Promise((resolve) => setTimeout(resolve, 0));
+    }
+  })();
+  const calm = store.hurry!();
+  await inTime(store.put("chunk/k", pattern(11)), 5000);
+  calm();
+  adding = false;
+  await others;
+  store.hurry!();
+});

@@ -21,17 +21,14 @@ import { assertWhole, narDigests } from "./whole.ts";
 /** Where packs are: with the rest, or in a bucket. */
 interface Home {
   readonly needs: Need[];
-  /** How many paths come: who puts small things into S3 waits for more of them each time. */
-  readonly paths: number;
   /** The address of an empty place for packs. */
   packs(): Promise<string | undefined>;
 }
 
 const HOMES: Record<string, Home> = {
-  "a KV": { needs: [denokv], paths: 60, packs: () => Promise.resolve(undefined) },
+  "a KV": { needs: [denokv], packs: () => Promise.resolve(undefined) },
   "a KV and S3": {
     needs: [denokv, ceph],
-    paths: 15,
     async packs() {
       const { endpoint, region, accessKey, secretKey } = await cluster!;
       Deno.env.set("AWS_ACCESS_KEY_ID", accessKey);
@@ -56,7 +53,7 @@ for (const [where, home] of Object.entries(HOMES)) {
   nixTest(`four instances on ${where}, eight nix at once`, "old", async (nix, folder, t) => {
     const keeper = new User(nix, `${folder}/builder`);
     const there = await sampler(`${folder}/builder`);
-    const coming = await manyPaths(`${folder}/builder`, home.paths, 20_000);
+    const coming = await manyPaths(`${folder}/builder`, 60, 20_000);
     const digests = await narDigests(keeper, coming);
     await using kv = await DenokvServer.start(`${folder}/kv`);
     const packs = await home.packs();

@@ -108,7 +108,9 @@ Pin: string hash_part=1
 Pin: int64 pinned_at_ms=2
 Collection: uint64 sequence=1
 Collection: string owner=2
-Collection: int64 seen_at_ms=3`;
+Collection: int64 seen_at_ms=3
+Revocation: int64 revoked_at_ms=1
+Revocation: int64 expires_at_ms=2`;
 
 /** One line a field, enum value and method of a file. Type names are whole, the names of owners without the package. */
 function describe(file: DescFile): string[] {
