@@ -97,6 +97,7 @@ async function openServer(): Promise<Server> {
   const pool = hashWorkers > 0 ? openHashWorkers(hashWorkers) : undefined;
   // The store first: until it answers there is time to load what else is needed.
   const opening = openStore(options, operator.log, pool, operator.storeHooks);
+  opening.catch(() => {}); // heard of below, which may be later than it fails
   const others = Promise.all([
     import("../adapters/codecs/codecs.ts"),
     import("../adapters/native/hashes.ts"),
