@@ -15,7 +15,7 @@ import { InterruptedError, Interruption, Progress } from "./progress.ts";
 import { PUSH_HELP, type PushCommand, readPushCommand } from "./push_options.ts";
 import { type Sources, sourcesOf, storedSources } from "./push_sources.ts";
 import { PushTally } from "./push_tally.ts";
-import { readToken } from "./push_token.ts";
+import { readToken } from "./shown_token.ts";
 import { formatSize } from "./stopped_options.ts";
 
 /** A request takes at most so long: the server may have gigabytes to hash. */

@@ -12,11 +12,18 @@ import { dialTcp, dialTls, dialUnix } from "../adapters/http2/dial.ts";
 import type { Duplex } from "../adapters/http2/duplex.ts";
 import { UsageError } from "./usage.ts";
 
-/** The services of another server, which is reached when it is first asked. Throws {@link UsageError} for no such address. */
-export function openRemote(address: string): RemoteServices & AsyncDisposable {
+/**
+ * The services of another server, which is reached when it is first asked. Throws {@link UsageError} for no such address.
+ * @param token goes with every call
+ */
+export function openRemote(address: string, token?: string): RemoteServices & AsyncDisposable {
   const { baseUrl, open } = parseRemote(address);
   const client = new Http2Client(open);
-  const services = openGrpc(grpcTransport(baseUrl, client.request.bind(client)), { address });
+  const request: typeof client.request = (call) => {
+    if (token !== undefined) call.header.set("authorization", `Bearer ${token}`);
+    return client.request(call);
+  };
+  const services = openGrpc(grpcTransport(baseUrl, request), { address });
   return { ...services, [Symbol.asyncDispose]: () => client[Symbol.asyncDispose]() };
 }
 

@@ -32,6 +32,8 @@ usage: firn serve [options]
                             with the rest unless given                                      FIRN_PACKS
   --kv-timeout SECONDS      how long a server of Deno KV may take to answer
                             before a client is told to come again         [30]              FIRN_KV_TIMEOUT
+  --store-token-file FILE   with another server as the store: the token it
+                            wants, or the token itself in the variable                      FIRN_STORE_TOKEN
   --near ADDRESS            with another server as the store: a folder or
                             memory: that keeps here what is read there    [./firn-near]     FIRN_NEAR
   --secret-key FILE         sign what is served with this Nix secret key;
@@ -90,6 +92,8 @@ export interface ServeOptions extends SigningKeyOptions {
   readonly kvTimeoutMs: number;
   /** Only with a store that is another server. */
   readonly near: string | undefined;
+  /** A file with a token for a store that is another server. */
+  readonly storeTokenFile: string | undefined;
   readonly priority: number;
   readonly wantMassQuery: boolean;
   readonly strictReferences: boolean;
@@ -119,6 +123,7 @@ export function readOptions(
         packs: { type: "string" },
         "kv-timeout": { type: "string" },
         near: { type: "string" },
+        "store-token-file": { type: "string" },
         "secret-key": { type: "string", multiple: true },
         priority: { type: "string" },
         "no-mass-query": { type: "boolean" },
@@ -152,6 +157,7 @@ export function readOptions(
     packs: parsePacks(values.packs ?? env("FIRN_PACKS"), store),
     kvTimeoutMs: parseKvTimeout(values["kv-timeout"] ?? env("FIRN_KV_TIMEOUT") ?? "30"),
     near: parseNear(values.near ?? env("FIRN_NEAR"), store),
+    storeTokenFile: parseStoreTokenFile(values["store-token-file"], store),
     secretKeys: values["secret-key"] ?? env("FIRN_SECRET_KEY")?.split(":").filter((path) => path !== "") ??
       [],
     signingKeys: splitSigningKeys(env("FIRN_SIGNING_KEYS")),
@@ -233,6 +239,13 @@ function parseMaxMessage(text: string): number {
     throw new UsageError(`Cannot use --max-message ${text}: want a number of bytes, 1024 to ${MOST_MESSAGE}`);
   }
   return bytes;
+}
+
+function parseStoreTokenFile(file: string | undefined, store: string): string | undefined {
+  if (file === undefined || isRemote(store)) return file;
+  throw new UsageError(
+    `Cannot use --store-token-file with the store ${store}: it is for a store that is another server`,
+  );
 }
 
 function parseNear(near: string | undefined, store: string): string | undefined {

@@ -8,6 +8,7 @@ import type { BlobHashes } from "../hash/blob_hashes.ts";
 import { type Services, servicesOver } from "../store/services.ts";
 import { openHome } from "./home.ts";
 import type { StoreHooks } from "./open_home.ts";
+import { readToken } from "./shown_token.ts";
 import { isRemote, type ServeOptions } from "./serve_options.ts";
 
 /** A store that is open. Disposing it writes what waits and lets go of everything. */
@@ -19,14 +20,16 @@ export interface OpenStore extends Services, AsyncDisposable {
 }
 
 /** Which store, and how it is opened. */
-type OpenOptions = Pick<ServeOptions, "store" | "near" | "packs" | "kvTimeoutMs">;
+type OpenOptions = Pick<ServeOptions, "store" | "storeTokenFile" | "near" | "packs" | "kvTimeoutMs">;
+
+const STORE_TOKEN = { option: "--store-token-file", variable: "FIRN_STORE_TOKEN" };
 
 /**
  * Opens a store. `log` is told what takes long, and what went wrong and was made up for. `hashes` says who hashes blobs of a store on
  * this machine; default this thread. `hooks` hear of what is asked of Deno KV and S3. Throws as `openHome`.
  */
 export async function openStore(
-  { store, near, packs, kvTimeoutMs }: OpenOptions,
+  { store, storeTokenFile, near, packs, kvTimeoutMs }: OpenOptions,
   log: (line: string) => void,
   hashes?: BlobHashes,
   hooks: StoreHooks = {},
@@ -42,7 +45,8 @@ export async function openStore(
   }
   await using resources = new AsyncDisposableStack();
   const { openRemote } = await import("./remote_store.ts"); // most servers need none of it
-  const far = resources.use(openRemote(store));
+  const token = await readToken(storeTokenFile, (name) => Deno.env.get(name), STORE_TOKEN);
+  const far = resources.use(openRemote(store, token));
   const home = resources.use(await openHome(near!, log, hooks));
   const kept = resources.move();
   return {

@@ -4,6 +4,7 @@ import { sampler } from "./closures.ts";
 import { nixTest, User } from "./nix.ts";
 import { pull } from "./pull.ts";
 import { FirnServer } from "./server.ts";
+import { TOKEN_ENV, WRITER } from "./tokens.ts";
 
 nixTest("firn in front of firn: what goes in comes out of both", "old", async (nix, folder) => {
   const closure = await sampler(`${folder}/builder`);
@@ -12,6 +13,28 @@ nixTest("firn in front of firn: what goes in comes out of both", "old", async (n
   await new User(nix, `${folder}/pusher`).push(`${front.url}?compression=xz`, closure.root);
   await pull(new User(nix, `${folder}/a`), front.url, closure, `${folder}/out of the front`);
   await pull(new User(nix, `${folder}/b`), back.url, closure, `${folder}/out of the back`);
+});
+
+nixTest("firn in front of a firn that wants a token, with and without", "old", async (nix, folder) => {
+  const closure = await sampler(`${folder}/builder`);
+  await using back = await FirnServer.startWith(TOKEN_ENV, `${folder}/back`, "--private");
+  const remote = `grpc+http://${back.grpc}`;
+  {
+    await using front = await FirnServer.start(remote, "--near", `${folder}/without`);
+    const blob = await fetch(`${front.url}/blob`, { method: "PUT", body: "kept nowhere" });
+    assert.equal(blob.status, 503);
+    await blob.body?.cancel();
+    for (let i = 0; i < 100 && !/without a token/.test(front.log); i++) {
+      await new Promise((r) => setTimeout(r, 20));
+    }
+    assert.match(front.log, /without a token/);
+  }
+  const file = `${folder}/token`;
+  await Deno.writeTextFile(file, `${WRITER}\n`);
+  await using front = await FirnServer.start(remote, "--near", `${folder}/near`, "--store-token-file", file);
+  await new User(nix, `${folder}/pusher`).push(`${front.url}?compression=none`, closure.root);
+  await pull(new User(nix, `${folder}/a`), front.url, closure, `${folder}/out of the front`);
+  assert.ok(!(front.log + back.log).includes(WRITER));
 });
 
 nixTest(
