@@ -30,7 +30,7 @@ import {
 import { type Compacted, Compaction, type CompactOptions, type PackHouse } from "./compaction.ts";
 import { Forgotten } from "./forgotten.ts";
 import { PackReader, PACKS } from "./pack_reader.ts";
-import { PackWriter } from "./pack_format.ts";
+import { OpenPack } from "./open_pack.ts";
 import { type PackedParts, type Packing, packingOf } from "./packing.ts";
 import { ALONE, rebuildIndex } from "./rebuild_index.ts";
 import { MAX_PACKED_KEY_LENGTH, type PackEntry, type PackLocation } from "./pack_index.ts";
@@ -78,17 +78,6 @@ export async function openPacked(parts: PackedParts): Promise<PackedStore> {
   const forgotten = await Forgotten.open(names);
   if (!index.complete) await rebuildIndex(parts, forgotten);
   return new Packed(parts, ways, index.durable ? Forgotten.nothing() : forgotten);
-}
-
-/** A pack that takes values, or is being written. */
-class OpenPack {
-  readonly writer: PackWriter;
-  readonly written = Promise.withResolvers<void>();
-  readonly begun = performance.now();
-  constructor(readonly buffer: Bytes) {
-    this.writer = new PackWriter(buffer);
-    this.written.promise.catch(() => {}); // each put reports it
-  }
 }
 
 class Packed implements PackedStore {
