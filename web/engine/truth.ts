@@ -6,7 +6,7 @@ import { toHex } from "../../src/bytes/hex.ts";
 import type { Digest } from "../../src/castore/digest.ts";
 import type { DirectoryNode, FileNode, Node } from "../../src/castore/node.ts";
 import { directoryItems } from "../../src/castore/read_directory.ts";
-import { ClaimError, DamageError, MissingError } from "../../src/errors.ts";
+import { ClaimError, DamageError, MissingError, StoreFullError } from "../../src/errors.ts";
 import { type ContentAddress, formatContentAddress } from "../../src/nix/content_address.ts";
 import { fingerprints } from "../../src/nix/fingerprint.ts";
 import { formatNixHash } from "../../src/nix/hash_text.ts";
@@ -68,7 +68,12 @@ export async function readTruth(
   const reading = intact ? await readNar(kept.info, tab, job) : { damage };
   const record = intact ? await tab.records.opened(kept.info.storePath.hashPart) : undefined;
   if (record) {
-    await tab.records.putOpened({ ...record, verifiedAt: Date.now() });
+    try {
+      await tab.records.putOpened({ ...record, verifiedAt: Date.now() });
+    } catch (error) {
+      // What was found is as true where there is no room to note when: only that is not remembered.
+      if (!(error instanceof StoreFullError)) throw error;
+    }
   }
   return await truthOf(kept, trustedKeys, tab, reading);
 }
