@@ -1,6 +1,7 @@
 import type { Bytes } from "../bytes/bytes.ts";
 import type { ByteRange } from "./byte_store.ts";
 import type { Digest } from "./digest.ts";
+import type { StoredForm } from "./stored_form.ts";
 
 /** A blob of at most this many bytes, 128 KiB, is one chunk. */
 export const SHORT_LENGTH = 128 * 1024;
@@ -46,6 +47,12 @@ export interface BlobService {
    * together: for who reads thousands of files. A service that gains nothing by it leaves it out.
    */
   getAll?(digests: readonly Digest[]): Promise<(Bytes | undefined)[]>;
+  /**
+   * Each of these chunks as it is stored, plain or as a zstd frame, in order; `undefined` for one that is not there. Of at most 4 MiB
+   * (plain) together. A frame was proven to be what was stored, and plain bytes to be what the digest names; either fails as reading does.
+   * A service that has only plain bytes leaves it out.
+   */
+  getStored?(digests: readonly Digest[]): Promise<(StoredForm | undefined)[]>;
   /**
    * Stores a blob and resolves to its digest and length once it is durable. Bytes given at once are read before the
    * call returns its promise; a stream is read at the pace of the store, and each of its pieces needs to be valid only

@@ -1,5 +1,6 @@
 import { LimitError } from "../errors.ts";
 import type { Bytes } from "../bytes/bytes.ts";
+import type { StoredForm } from "./stored_form.ts";
 
 /** Bytes `start` (included) to `end` (not included), counted from 0. */
 export interface ByteRange {
@@ -36,6 +37,12 @@ export interface ByteStore extends AsyncDisposable {
    * spares who reads thousands of small values their promises. A store without such memory leaves it out.
    */
   atHand?(key: string): Bytes | undefined;
+  /**
+   * Values as they are stored, compressed or not, in the order of their keys; `undefined` for one that is not there. For who sends
+   * them on. A frame is what was written (it carries a check of its own, else this is a `DamageError`); plain bytes are proven by
+   * who knows their digest. A store that compresses nothing leaves it out.
+   */
+  getStored?(keys: readonly string[]): Promise<(StoredForm | undefined)[]>;
   /**
    * Bytes that who reads many values in order should ask for ahead, where it is more than a disk needs: a store that is far away
    * answers many at once as quickly as one.

@@ -1,0 +1,75 @@
+/**
+ * zstd frames as firn stores and joins them (RFC 8878): a single segment, its content size in the header, no dictionary, no
+ * checksum. Frames follow each other, so a file is put together from frames without compressing anything:
+ *
+ *   frame  = 28 b5 2f fd  descriptor  content size (1, 2, 4 or 8 bytes, little endian)  block+
+ *   block  = 3 bytes, little endian: bit 0 last, bits 1–2 type (0 raw), the rest size; and its data
+ *
+ * A raw frame holds its content as it is, in blocks of at most 128 KiB.
+ */
+import type { Bytes } from "./bytes.ts";
+import { FormatError } from "../errors.ts";
+
+const MAGIC = 0xfd2fb528;
+/** Set in the descriptor of a frame of a single segment, which has no window but its content. */
+const SINGLE_SEGMENT = 0x20;
+const CHECKSUM = 4;
+/** Most bytes of a block. */
+const BLOCK = 128 * 1024;
+const BLOCK_HEADER = 3;
+
+/** What a raw frame begins with: magic, descriptor and 4 bytes of content size. */
+const RAW_HEADER = 4 + 1 + 4;
+
+/** Length of the raw frame of so many bytes. */
+export function rawFrameLength(size: number): number {
+  return RAW_HEADER + Math.max(1, Math.ceil(size / BLOCK)) * BLOCK_HEADER + size;
+}
+
+/** The raw frame of some bytes, under 4 GiB. */
+export function rawFrame(content: Bytes): Bytes {
+  const frame = new Uint8Array(rawFrameLength(content.length));
+  const view = new DataView(frame.buffer);
+  view.setUint32(0, MAGIC, true);
+  frame[4] = 2 << 6 | SINGLE_SEGMENT;
+  view.setUint32(5, content.length, true);
+  let at = RAW_HEADER;
+  let from = 0;
+  do {
+    const end = Math.min(from + BLOCK, content.length);
+    const header = (end - from) << 3 | (end === content.length ? 1 : 0);
+    frame[at] = header;
+    frame[at + 1] = header >> 8;
+    frame[at + 2] = header >> 16;
+    frame.set(content.subarray(from, end), at + BLOCK_HEADER);
+    at += BLOCK_HEADER + end - from;
+    from = end;
+  } while (from < content.length);
+  return frame;
+}
+
+/**
+ * The content size of a frame, from its header. Throws {@link FormatError} for anything but a frame that says it, needs no
+ * dictionary and has no checksum.
+ */
+export function frameContentSize(frame: Uint8Array): number {
+  const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
+  if (frame.length < 6 || view.getUint32(0, true) !== MAGIC) throw fault("it does not begin as one");
+  const descriptor = frame[4];
+  if (descriptor & 3) throw fault("it needs a dictionary");
+  if (descriptor & CHECKSUM) throw fault("it has a checksum");
+  const flag = descriptor >> 6;
+  const single = (descriptor & SINGLE_SEGMENT) !== 0;
+  if (flag === 0 && !single) throw fault("its header does not say its content size");
+  const at = single ? 5 : 6;
+  if (frame.length < at + (1 << flag)) throw fault("it ends early");
+  if (flag === 0) return frame[at];
+  if (flag === 1) return view.getUint16(at, true) + 256;
+  const size = flag === 2 ? view.getUint32(at, true) : Number(view.getBigUint64(at, true));
+  if (!Number.isSafeInteger(size)) throw fault("its content size is out of range");
+  return size;
+}
+
+function fault(why: string): FormatError {
+  return new FormatError("zstd", `Cannot use the zstd frame: ${why}`);
+}

@@ -1,0 +1,31 @@
+import type { Bytes } from "../bytes/bytes.ts";
+
+/**
+ * A value in the form in which it is stored: plain, or as one zstd frame (`bytes/zstd_frame.ts`: content size in its header,
+ * no dictionary, no checksum). The digest of a chunk is always of its plain bytes.
+ */
+export interface StoredForm {
+  /** The frame, or the plain bytes; only to be read. */
+  readonly bytes: Bytes;
+  readonly frame: boolean;
+  /** Length of the plain bytes. */
+  readonly size: number;
+}
+
+/** Compresses values, one frame each. */
+export interface FrameEncoder {
+  /**
+   * The frame of each value, in order; `undefined` for one that a frame would not make at least a few percent shorter. The values are
+   * read before the call returns its promise. The same values always give the same frames.
+   */
+  encode(values: readonly Bytes[]): Promise<(Bytes | undefined)[]>;
+}
+
+/** Decompresses frames. */
+export interface FrameDecoder {
+  /**
+   * The content of one frame, which has `size` bytes. Throws `FormatError` if the frame is corrupt or its content has
+   * another size.
+   */
+  decode(frame: Bytes, size: number): Bytes;
+}
