@@ -1,13 +1,15 @@
-// The decoder of frames that browsers have, which runs here too: it keeps the contract, and reads what other encoders write.
+// The decoders of frames: that of browsers, which runs here too, and that of `node:zlib` keep the contract, and read what others write.
 import assert from "node:assert/strict";
 import { constants, zstdCompressSync } from "node:zlib";
 import { openFrameDecoder } from "../../src/adapters/codecs/frame_decoder.ts";
+import { nativeFrames } from "../../src/adapters/native/frames.ts";
 import { type Bytes, equals } from "../../src/bytes/bytes.ts";
 import { frameDecoderContract } from "../contract/frame_decoder.ts";
 import { testContract } from "../contract/run.ts";
 import { noise } from "../server/_site.ts";
 
 testContract("frames of browsers", frameDecoderContract, openFrameDecoder);
+testContract("frames of node:zlib", frameDecoderContract, () => Promise.resolve(nativeFrames));
 
 function frameOf(bytes: Bytes, level: number): Bytes {
   const options = {
