@@ -11,6 +11,17 @@ import { MAX_VALUE_LENGTH } from "./byte_store.ts";
 import { type Digest, formatDigest } from "./digest.ts";
 import type { StoredForm } from "./stored_form.ts";
 
+/**
+ * The header of remote calls by which blobs are asked for as frames: a client says {@link AS_FRAMES}, and a server that answers so says it,
+ * too. Messages of `Read` are then parts of the frames, cut anywhere.
+ */
+export const BLOB_ENCODING = "firn-blob-encoding";
+/** See {@link BLOB_ENCODING}. */
+export const AS_FRAMES = "zstd";
+
+/** The longest frame of a chunk: room for the headers of blocks besides its content. */
+export const MAX_FRAME_LENGTH: number = MAX_VALUE_LENGTH + 64 * 1024;
+
 /** Bytes of chunks that are asked for at once, unless the store wants more; as many again are asked for before they are taken. */
 const BATCH = 1024 * 1024;
 const BATCHES = 2;
