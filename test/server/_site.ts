@@ -9,7 +9,7 @@ import { openCodecs } from "../../src/adapters/codecs/codecs.ts";
 import { nativeHashes } from "../../src/adapters/native/hashes.ts";
 import { type Bytes, concat, fromText } from "../../src/bytes/bytes.ts";
 import { toNixBase32 } from "../../src/bytes/nixbase32.ts";
-import { openHome } from "../../src/cli/home.ts";
+import { type HomeOptions, openHome } from "../../src/cli/home.ts";
 import type { NarToken } from "../../src/nar/parser.ts";
 import { writeNar } from "../../src/nar/writer.ts";
 import { createApp, type ServerOptions } from "../../src/server/app.ts";
@@ -40,9 +40,13 @@ export class Site implements AsyncDisposable {
   }
 
   /** Opens a site over a store address. */
-  static async open(address: string, options: Partial<ServerOptions> = {}): Promise<Site> {
+  static async open(
+    address: string,
+    options: Partial<ServerOptions> = {},
+    homeOptions: HomeOptions = {},
+  ): Promise<Site> {
     const resources = new AsyncDisposableStack();
-    const home = resources.use(await openHome(address, () => {}));
+    const home = resources.use(await openHome(address, () => {}, homeOptions));
     return new Site(servicesOver(home), options, resources);
   }
 
