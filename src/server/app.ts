@@ -51,6 +51,8 @@ export interface Server extends AsyncDisposable {
   readonly rpc: Rpc;
   /** Answers an origin of its own, where contents of store paths may run scripts. */
   readonly contents: (request: Request, peer?: Peer) => Response | Promise<Response>;
+  /** Whether NARs can be pressed, for which the store must keep frames. */
+  readonly presses: boolean;
 }
 
 /** The application over a store. Its `fetch` is the handler. */
@@ -81,6 +83,7 @@ export function createServer(options: ServerOptions): Server {
     fetch,
     rpc,
     contents: behind(door, contentSite(context).fetch, logFailure, readers),
+    presses: context.pressed !== undefined,
     [Symbol.asyncDispose]: async () => await context.pressed?.[Symbol.asyncDispose](),
   };
 }

@@ -22,7 +22,14 @@ export type UpgradeWebSocket = (request: Request, protocol: string) => {
 };
 
 /** Options that have no default. */
-type Optional = keyof DoorOptions | "bytes" | "page" | "upgradeWebSocket" | "stopping" | "contentOrigin" | "metrics";
+type Optional =
+  | keyof DoorOptions
+  | "bytes"
+  | "page"
+  | "upgradeWebSocket"
+  | "stopping"
+  | "contentOrigin"
+  | "metrics";
 
 /** A store and how it is to be served. */
 export interface ServerOptions extends Services, DoorOptions {

@@ -136,7 +136,9 @@ export class NarResponses {
       yield* renderNar(layout, this.#context.blobs, range);
     } catch (error) {
       this.#context.logFailure(
-        `failed in the middle of the NAR of ${this.#context.owners.nameOf(node)}: ${(error as Error).message}`,
+        `failed in the middle of the NAR of ${this.#context.owners.nameOf(node)}: ${
+          (error as Error).message
+        }`,
       );
       throw error;
     }
@@ -153,7 +155,9 @@ export class NarResponses {
       yield* renderPressed(nar, pressed.blobs, range);
     } catch (error) {
       const owner = this.#context.owners.nameOf(node);
-      this.#context.logFailure(`failed in the middle of the pressed NAR of ${owner}: ${(error as Error).message}`);
+      this.#context.logFailure(
+        `failed in the middle of the pressed NAR of ${owner}: ${(error as Error).message}`,
+      );
       if (error instanceof DamageError || error instanceof MissingError) await pressed.drop(node);
       throw error;
     }

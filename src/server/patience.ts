@@ -34,14 +34,16 @@ export class Patience {
 
   /** What the promise comes to within so many milliseconds; `undefined` if it does not, or fails. */
   async wait<T>(promise: Promise<T>, milliseconds: number): Promise<T | undefined> {
-    let timer: ReturnType<typeof setTimeout>;
-    const late = new Promise<undefined>((resolve) => timer = setTimeout(resolve, milliseconds));
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<undefined>((resolve) => {
+      timer = setTimeout(() => resolve(undefined), milliseconds);
+    });
     this.#waiting++;
     try {
       return await Promise.race([promise.catch(() => undefined), late]);
     } finally {
       this.#waiting--;
-      clearTimeout(timer!);
+      clearTimeout(timer);
     }
   }
 }

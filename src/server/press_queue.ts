@@ -43,8 +43,9 @@ export class PressQueue<T> implements AsyncDisposable {
     const done = Promise.withResolvers<T>();
     done.promise.catch(() => {});
     if (this.#ending.signal.aborted) done.reject(this.#ending.signal.reason);
-    else if (this.size >= MOST_WAITING) done.reject(new StoreBusyError("Cannot do it now: too much is to be done"));
-    else {
+    else if (this.size >= MOST_WAITING) {
+      done.reject(new StoreBusyError("Cannot do it now: too much is to be done"));
+    } else {
       this.#later.set(key, { work, done });
       this.#go();
     }

@@ -12,7 +12,7 @@ import type { HashProvider } from "../hash/hasher.ts";
 import { hashNar } from "../store/nar_hash.ts";
 import type { PathInfo } from "../store/path_info.ts";
 import type { PathInfoService } from "../store/path_info_service.ts";
-import { type PressedNar, pressedName } from "../store/pressed_nar.ts";
+import { pressedName, type PressedNar } from "../store/pressed_nar.ts";
 import { pressNar, readPressed } from "../store/press_nar.ts";
 import { receivedNar } from "../store/receive_nar.ts";
 import { checkFileSize } from "./file_size.ts";

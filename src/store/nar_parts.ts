@@ -121,9 +121,7 @@ export class NarParts<T> {
     const stretch = this.#open;
     if (!stretch) return;
     this.#open = undefined;
-    stretch.asked = stretch.digests.length === 0
-      ? Promise.resolve([])
-      : this.#blobs.getAll!(stretch.digests);
+    stretch.asked = stretch.digests.length === 0 ? Promise.resolve([]) : this.#blobs.getAll!(stretch.digests);
     stretch.asked.catch(() => {}); // as above
   }
 }

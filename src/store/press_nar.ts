@@ -24,16 +24,16 @@ import { writeRecord } from "./collections.ts";
 import { confirmRecord } from "./confirm.ts";
 import { narLayout } from "./nar_layout.ts";
 import { checkSize, NarParts, stretchBytes } from "./nar_parts.ts";
-import { ChunkRows, PressedNar, pressedName } from "./pressed_nar.ts";
+import { ChunkRows, pressedName, PressedNar } from "./pressed_nar.ts";
 import { frameOf, storedChunks, type StoringBlobs } from "./stored_chunks.ts";
 
 /** Files of at most so many bytes go into runs. */
-export const SMALL_FILE = 4 * 1024;
+const SMALL_FILE = 4 * 1024;
 /** Lengths of runs: each is one chunk. One is shorter where a larger file begins. */
 const RUN: ChunkSizes = { min: 32 * 1024, average: 64 * 1024, max: SHORT_LENGTH };
 /** Runs on their way to the store, in bytes. */
 const WRITE_WINDOW = 8 * 1024 * 1024;
-/** Most chunks of a NAR that is pressed; the record takes 40 bytes for each. */
+/** Most chunks of a NAR that is pressed; its record takes 40 bytes for each. */
 const MOST_CHUNKS = 1_000_000;
 
 export interface PressOptions {
@@ -44,8 +44,10 @@ export interface PressOptions {
   readonly bytes: ByteStore;
   readonly hashes: HashProvider;
   readonly signal?: AbortSignal;
-  /** For measuring other thresholds; default {@link SMALL_FILE}. */
+  /** Files of at most so many bytes go into runs; default 4 KiB. Other files come of it. */
   readonly smallFile?: number;
+  /** Most chunks; default a million. */
+  readonly mostChunks?: number;
 }
 
 /** The record of a node's NAR, if there is one. One that is damaged counts as none. */
@@ -62,7 +64,7 @@ export async function readPressed(bytes: ByteStore, node: Node): Promise<Pressed
 
 /**
  * Presses the NAR of a node, also where that was done before. Throws {@link MissingError} and {@link DamageError} where a part of
- * it is not there or damaged, {@link LimitError} for one of over a million chunks; no record is left then. `StoreBusyError`:
+ * it is not there or damaged, {@link LimitError} for one of too many chunks; no record is left then. `StoreBusyError`:
  * garbage collection took a part of it meanwhile.
  */
 export async function pressNar(node: Node, options: PressOptions): Promise<PressedNar> {
@@ -105,7 +107,7 @@ async function press(node: Node, options: PressOptions): Promise<Bytes> {
 
 /** The chunks of a NAR, all of which are durable. */
 async function layOut(node: Node, options: PressOptions): Promise<ChunkRows> {
-  const { blobs, directories, signal, smallFile = SMALL_FILE } = options;
+  const { blobs, directories, signal, smallFile = SMALL_FILE, mostChunks = MOST_CHUNKS } = options;
   const layout = await narLayout(node, directories);
   const rows = new ChunkRows();
   const runs = new Runs(rows, blobs);
@@ -125,8 +127,8 @@ async function layOut(node: Node, options: PressOptions): Promise<ChunkRows> {
         await runs.end();
         for (const { digest, size } of await part.asked) rows.add(size, digest);
       }
-      if (rows.count > MOST_CHUNKS) {
-        throw new LimitError(MOST_CHUNKS, `Cannot press the NAR: it has over ${MOST_CHUNKS} chunks`);
+      if (rows.count > mostChunks) {
+        throw new LimitError(mostChunks, `Cannot press the NAR: it has over ${mostChunks} chunks`);
       }
     }
     await runs.end();
