@@ -104,9 +104,11 @@ export async function lookAtFile(
 export async function lookAtPressed(bytes: ByteStore, name: Digest, visitor: ContentsVisitor): Promise<void> {
   const key = pressedKey(name);
   try {
-    const record = await readLong(bytes, "pressed", key, name, visitor);
-    if (!record) return;
-    const pressed = new PressedNar(record, key);
+    const value = await bytes.get(key);
+    if (!value) return;
+    const pressed = new PressedNar(await joinLong(bytes, key, value), key);
+    visitor.value("pressed", name, value.length);
+    for (const piece of piecesOf(value, key)) visitor.value("chunk", piece.digest, piece.size);
     for (let row = 0; row < pressed.count; row++) {
       visitor.value("chunk", pressed.digest(row), pressed.size(row));
     }

@@ -183,6 +183,7 @@ class Collection {
       dryRun: this.#options.dryRun ?? false,
       lengthOf: this.#options.lengthOf,
       signal,
+      onDeleted: (key) => roots.forgetPressed(key),
       onLook: (done) => this.#tell("sweep", done, reach),
       section: (work) =>
         this.#deleting(async () => {

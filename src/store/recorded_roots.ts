@@ -30,8 +30,8 @@ export class RecordedRoots {
   #reach: Reach;
   #uncounted: Uncounted | undefined;
   #seen = new DigestTable();
-  /** Names of the pressed NARs that were there when all was marked first. */
-  #pressed: DigestTable | undefined;
+  /** Records of pressed NARs that were there when all was marked first, and were no path's. */
+  #garbage: Set<string> | undefined;
 
   constructor({ names, bytes }: Home, reach: Reach, uncounted?: Uncounted) {
     this.#names = names;
@@ -58,14 +58,20 @@ export class RecordedRoots {
     await this.#markPressed(signal);
   }
 
+  /** A record of a pressed NAR was deleted: another that comes under its name is new. */
+  forgetPressed(key: string): void {
+    this.#garbage?.delete(key);
+  }
+
   async #markPressed(signal: AbortSignal | undefined): Promise<void> {
-    const first = this.#pressed === undefined;
-    const known = this.#pressed ??= new DigestTable();
+    const first = this.#garbage === undefined;
+    const garbage = this.#garbage ??= new Set();
     for await (const key of this.#bytes.list(PRESSED)) {
       signal?.throwIfAborted();
       const name = key.slice(PRESSED.length);
-      if (!/^[0-9a-f]{64}$/.test(name) || !known.add(fromHex(name)) || first) continue;
-      await this.#reach.addValue("pressed", fromHex(name));
+      if (!/^[0-9a-f]{64}$/.test(name) || this.#reach.has("pressed", fromHex(name))) continue;
+      if (first) garbage.add(key);
+      else if (!garbage.has(key)) await this.#reach.addValue("pressed", fromHex(name));
     }
   }
 

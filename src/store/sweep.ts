@@ -23,6 +23,8 @@ export interface SweepOptions {
   readonly lengthOf?: (key: string) => number | undefined | Promise<number | undefined>;
   readonly signal?: AbortSignal;
   readonly onLook: (values: number) => Promise<void>;
+  /** Told of the key of each value that was deleted. */
+  readonly onDeleted: (key: string) => void;
   /** Runs a part that deletes, after marking what records came. */
   readonly section: <T>(work: () => Promise<T>) => Promise<T>;
 }
@@ -96,6 +98,7 @@ export class Sweep {
       await reach.addValue(kind, fromHex(key.slice(kind.length + 1))); // used just now: so is what it stands for
       return;
     }
+    if (!dryRun) this.#options.onDeleted(key);
     this.#values++;
     this.#bytes += length;
   }
