@@ -54,6 +54,11 @@ export class Site implements AsyncDisposable {
     return new Site(home, options, resources);
   }
 
+  /** A site over a home that is open, and stays so. */
+  static over(home: OpenHome, options: Partial<ServerOptions> = {}): Promise<Site> {
+    return Promise.resolve(new Site(home, options, new AsyncDisposableStack()));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#resources.disposeAsync();
   }
