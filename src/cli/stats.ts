@@ -72,7 +72,7 @@ function* report(
   { paths, narBytes, contents, garbage, broken }: StoreStatistics,
   use: PackedUse,
 ): Generator<string> {
-  const { chunk, dir, blob, outboard } = contents;
+  const { chunk, dir, blob, outboard, pressed } = contents;
   const all = { values: 0, bytes: 0 };
   for (const { values, bytes } of Object.values(contents)) {
     all.values += values;
@@ -89,6 +89,7 @@ function* report(
   yield row("  folders", dir.bytes, count(dir.values, "value"));
   yield row("  lists", blob.bytes, count(blob.values, "value"));
   yield row("  outboards", outboard.bytes, count(outboard.values, "value"));
+  yield row("  pressed", pressed.bytes, count(pressed.values, "record"));
   yield row(
     "garbage",
     garbage.bytes,

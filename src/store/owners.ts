@@ -70,6 +70,7 @@ export class Owners implements ContentsVisitor {
     blob: new Owned(),
     outboard: new Owned(),
     dir: new Owned(),
+    pressed: new Owned(),
   };
   #broken = new DigestTable();
 

@@ -10,11 +10,13 @@ import { fromHex } from "../bytes/hex.ts";
 import { fromNixBase32 } from "../bytes/nixbase32.ts";
 import { DigestTable } from "../castore/digest_table.ts";
 import { narKey, SIDE_FILES } from "../castore/layout.ts";
-import { type ValueKind, walkContents } from "./contents.ts";
+import type { Node } from "../castore/node.ts";
+import { lookAtPressed, type ValueKind, walkContents } from "./contents.ts";
 import { decodeUploadedNar } from "./messages.ts";
 import { Owners } from "./owners.ts";
 import { PathGraph, readPathInfos } from "./path_graph.ts";
 import type { PathInfo } from "./path_info.ts";
+import { pressedName } from "./pressed_nar.ts";
 import { sideFiles } from "./side_files.ts";
 
 export interface StatisticsOptions {
@@ -64,6 +66,10 @@ export async function measureStore(options: StatisticsOptions): Promise<StoreSta
   const [nars, side] = [graph.nodes.length, graph.nodes.length + 1];
   const owners = new Owners(graph.nodes.length + 2);
   const of = [...graph.present()].length;
+  const walk = async (node: Node) => {
+    await walkContents(bytes, node, owners, signal);
+    await lookAtPressed(bytes, pressedName(node), owners);
+  };
   const hashes = new DigestTable();
   const pathOfHash: number[] = [];
   let paths = 0;
@@ -73,7 +79,7 @@ export async function measureStore(options: StatisticsOptions): Promise<StoreSta
     if (owner === undefined) continue; // it came just now
     pathOfHash.push(...hashes.add(narSha256) ? [owner] : []);
     owners.owner = owner;
-    await walkContents(bytes, node, owners, signal);
+    await walk(node);
     narBytes += narSize;
     paths++;
     onProgress?.({ paths, of, values: owners.size });
@@ -84,7 +90,7 @@ export async function measureStore(options: StatisticsOptions): Promise<StoreSta
     // Of a path that is here it may have another root, of Directories sized by another rule: they are the path's.
     const known = hashes.indexOf(fromNixBase32(key.slice(narKey("").length)));
     owners.owner = known < 0 ? nars : pathOfHash[known];
-    await walkContents(bytes, decodeUploadedNar(value).root, owners, signal);
+    await walk(decodeUploadedNar(value).root);
   }
   owners.owner = side;
   for (const prefix of SIDE_FILES) {
@@ -104,6 +110,7 @@ export async function measureStore(options: StatisticsOptions): Promise<StoreSta
       blob: amountOf("blob"),
       outboard: amountOf("outboard"),
       dir: amountOf("dir"),
+      pressed: amountOf("pressed"),
     },
     garbage: await measureGarbage(options, owners),
     broken: owners.brokenCount,
@@ -118,7 +125,7 @@ async function measureGarbage(
 ): Promise<Amount> {
   let values = 0;
   let sum = 0;
-  for (const kind of ["dir", "blob", "outboard", "chunk"] as const) {
+  for (const kind of ["pressed", "dir", "blob", "outboard", "chunk"] as const) {
     for await (const key of bytes.list(kind + "/")) {
       signal?.throwIfAborted();
       const digest = key.slice(kind.length + 1);

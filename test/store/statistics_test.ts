@@ -21,7 +21,7 @@ const measure = (site: Site) => measureStore({ names: site.names, bytes: site.gu
 /** Bytes of all stored values, by kind. */
 async function stored(site: Site): Promise<Record<string, { values: number; bytes: number }>> {
   const kinds: Record<string, { values: number; bytes: number }> = {};
-  for (const kind of ["chunk", "blob", "outboard", "dir"]) {
+  for (const kind of ["chunk", "blob", "outboard", "dir", "pressed"]) {
     const keys = await site.keys(kind + "/");
     let bytes = 0;
     for (const key of keys) bytes += (await site.guard.unguarded.get(key))!.length;
@@ -92,7 +92,7 @@ statisticsTest("random paths: distinct, own and garbage bytes add up", async (si
   for await (const key of site.names.list("nar/")) await site.names.delete(key);
   const { garbage, contents } = await measure(site);
   const all = await stored(site);
-  for (const kind of ["chunk", "blob", "outboard", "dir"] as const) {
+  for (const kind of ["chunk", "blob", "outboard", "dir", "pressed"] as const) {
     assert.ok(contents[kind].bytes <= all[kind].bytes);
   }
   const sum = (kinds: Record<string, { bytes: number; values: number }>, of: "bytes" | "values") => {

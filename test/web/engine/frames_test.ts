@@ -27,7 +27,7 @@ const PLAIN = WORDS.length + 700_000 + 1_200_000 + 50 * 2000 + 20 * 30_000;
 /** A server whose store is compressed. */
 async function compressedWorld(): Promise<World & AsyncDisposable> {
   const folder = await Deno.makeTempDir();
-  const world = new World(await Site.open(folder, {}, { frames: { level: 1, workers: 0 } }));
+  const world = new World(await Site.open(folder, { frames: { level: 1, workers: 0 } }));
   const close = world[Symbol.asyncDispose].bind(world);
   world[Symbol.asyncDispose] = async () => {
     await close();
