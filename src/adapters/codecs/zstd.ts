@@ -41,6 +41,8 @@ export async function* decompressZstd(input: AsyncGenerator<Bytes>): AsyncGenera
 /** Fields of `ZSTD_inBuffer` and `ZSTD_outBuffer`, as offsets. */
 const ADDRESS = 0, SIZE = 4, POSITION = 8;
 const BUFFER_LENGTH = 12;
+/** Of the faults, the one that is not the input's. */
+const NO_MEMORY = -64;
 
 /** An instance with a context, and the two buffers it works on. */
 class StreamDecoder {
@@ -78,6 +80,7 @@ class StreamDecoder {
     if (!this.#more) return undefined;
     this.#set(this.#output, this.#to, OUTPUT);
     const left = this.#zstd.calls.ZSTD_decompressStream(this.#context, this.#output, this.#input);
+    if (left === NO_MEMORY) throw new RangeError("Cannot decompress zstd: no memory for its history");
     if (left < 0) throw new FormatError("zstd", "Cannot decompress zstd: it is corrupt");
     const view = this.#view;
     const length = view.getUint32(this.#output + POSITION, true);

@@ -1,6 +1,7 @@
 /** Blobs of a remote as zstd frames: asked for and given where both ends can, and nothing but what their digests say. */
 import assert from "node:assert/strict";
 import { openFrameDecoder } from "../../../src/adapters/codecs/frame_decoder.ts";
+import { openGrpc } from "../../../src/adapters/grpc/open_grpc.ts";
 import { openMemory } from "../../../src/adapters/memory/memory_store.ts";
 import { encodeFrame, nativeFrames } from "../../../src/adapters/native/frames.ts";
 import { type Bytes, concat, EMPTY, fromText } from "../../../src/bytes/bytes.ts";
@@ -11,8 +12,10 @@ import { DamageError } from "../../../src/errors.ts";
 import { blake3 } from "../../../src/hash/blake3.ts";
 import { type Services, servicesOver } from "../../../src/store/services.ts";
 import { pattern } from "../../contract/_byte_store_samples.ts";
+import { HOMES } from "../../castore/_homes.ts";
 import { blobServiceContract } from "../../contract/blob_service.ts";
 import { testContract } from "../../contract/run.ts";
+import { permissions, testNeeding } from "../../needs.ts";
 import { noise } from "../../server/_site.ts";
 import {
   firnHandlers,
@@ -22,7 +25,6 @@ import {
   type TransportOptions,
   transportTo,
 } from "./_remotes.ts";
-import { openGrpc } from "../../../src/adapters/grpc/open_grpc.ts";
 
 const decoder = await openFrameDecoder();
 const encoder = {
@@ -117,6 +119,26 @@ Deno.test("a remote gives chunks as they are stored there, to who serves them on
   assert.deepEqual(await (await behind.blobs.open(digests[5]))!.bytes(), BLOBS[5]);
   assert.equal(openRemote({ services }).blobs.getStored, undefined, "without a decoder there is none");
 });
+
+testNeeding(permissions)(
+  "a frame that is damaged where it is stored is a DamageError here, in the middle of a blob, too",
+  async () => {
+    const home = HOMES.find(({ name }) => name === "folder, compressed")!;
+    await using services = await home.open();
+    const { blobs } = openRemote({ services, decoder, retries: 0 });
+    const { digest } = await services.blobs.put(WORDS);
+    const chunks = (await services.blobs.chunks(digest))!;
+    const start = chunks.slice(0, -1).reduce((sum, { size }) => sum + size, 0);
+    await services.corrupt(WORDS.slice(start));
+    let read = 0;
+    await assert.rejects(async () => {
+      for await (const piece of (await blobs.open(digest))!) read += piece.length;
+    }, DamageError);
+    assert.ok(read <= start, `${read} bytes were given, ${start} are right`);
+    await assert.rejects(blobs.open(chunks.at(-1)!.digest), DamageError);
+    assert.ok(await blobs.open(chunks[0].digest), "the others are there");
+  },
+);
 
 /** A remote that answers every read with these bytes as frames. */
 function saying(...messages: Bytes[]) {
