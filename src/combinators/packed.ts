@@ -33,7 +33,7 @@ import { PackReader, PACKS } from "./pack_reader.ts";
 import { OpenPack } from "./open_pack.ts";
 import { type PackedParts, type Packing, packingOf } from "./packing.ts";
 import { ALONE, rebuildIndex } from "./rebuild_index.ts";
-import { MAX_PACKED_KEY_LENGTH, type PackEntry, type PackLocation } from "./pack_index.ts";
+import { MAX_PACKED_KEY_LENGTH, type PackEntry, type PackLocation, type StoredLength } from "./pack_index.ts";
 
 export type { PackedParts, Packing } from "./packing.ts";
 
@@ -67,6 +67,8 @@ export interface PackedStore extends ByteStore {
   readonly taken: { readonly offered: number; readonly added: number };
   /** The length of a value, without reading it. */
   lengthOf(key: string): Promise<number | undefined>;
+  /** As `list`, and of each value the bytes that it takes in its pack. */
+  lengths(prefix: string): AsyncIterable<StoredLength>;
 }
 
 /** Opens a packed store; completes its index if it is not. Disposing it writes what waits, and disposes `index`, but neither of the stores. */
@@ -222,6 +224,11 @@ class Packed implements PackedStore {
 
   async lengthOf(key: string): Promise<number | undefined> {
     return (this.#pending.get(key)?.entry ?? await this.#parts.index.get(key))?.length;
+  }
+
+  async *lengths(prefix: string): AsyncGenerator<StoredLength, void, void> {
+    await this.#flush();
+    yield* this.#parts.index.lengths(prefix);
   }
 
   async #compact(options: CompactOptions): Promise<Compacted> {

@@ -1,5 +1,6 @@
 /**
- * Whose the stored values are: each belongs to the one path that has it, or is shared. About 60 bytes a value.
+ * Whose the stored values are: each belongs to the one path that has it, or is shared. First whose they are is told, and how long
+ * they are; then how much room each takes. About 60 bytes a value.
  */
 import type { Digest } from "../castore/digest.ts";
 import { DigestTable } from "../castore/digest_table.ts";
@@ -15,18 +16,18 @@ class Owned {
   readonly digests = new DigestTable();
   #owners = new Uint32Array(1024);
   #lengths = new Uint32Array(1024);
+  /** Bytes of their plain forms. */
   bytes = 0;
+  /** Bytes they take as they are stored. */
+  stored = 0;
 
   ownerOf(digest: Digest): number | undefined {
     const index = this.digests.indexOf(digest);
     return index < 0 ? undefined : this.#owners[index];
   }
 
-  /**
-   * One owner more. Its length, where it is known: only then it counts. Returns the owner it had, if that was one other, and
-   * how much that one has no more.
-   */
-  take(digest: Digest, owner: number, length?: number): { before?: number; lost: number; gained: number } {
+  /** One owner more. Its length, where it is known: only then it counts. */
+  take(digest: Digest, owner: number, length?: number): void {
     let index = this.digests.indexOf(digest);
     if (index < 0) {
       index = this.digests.size;
@@ -35,16 +36,11 @@ class Owned {
       this.#owners[index] = owner;
       this.#lengths[index] = UNKNOWN;
     }
-    let gained = 0;
-    const before = this.#owners[index];
     if (length !== undefined && this.#lengths[index] === UNKNOWN) {
       this.#lengths[index] = length;
       this.bytes += length;
-      if (before === owner) gained = length;
     }
-    if (before === owner || before === SHARED) return { lost: 0, gained };
-    this.#owners[index] = SHARED;
-    return { before, lost: this.#lengths[index] === UNKNOWN ? 0 : this.#lengths[index], gained };
+    if (this.#owners[index] !== owner) this.#owners[index] = SHARED;
   }
 
   #grow(): void {
@@ -59,11 +55,11 @@ class Owned {
   }
 }
 
-/** Told of all contents, one owner after the other. */
+/** Told of all contents, one owner after the other, and then once of each stored value. */
 export class Owners implements ContentsVisitor {
   /** Who is being walked over. */
   owner = 0;
-  /** Bytes that are of one owner only. */
+  /** Stored bytes that are of one owner only. */
   readonly own: Float64Array;
   readonly kinds: Record<ValueKind, Owned> = {
     chunk: new Owned(),
@@ -90,7 +86,7 @@ export class Owners implements ContentsVisitor {
     if (kind === "dir") {
       const owner = this.kinds.dir.ownerOf(digest);
       if (owner === this.owner || owner === SHARED) return false;
-      this.#take("dir", digest);
+      this.kinds.dir.take(digest, this.owner);
       return true;
     }
     const owner = this.kinds.chunk.ownerOf(digest) ?? this.kinds.blob.ownerOf(digest);
@@ -98,16 +94,20 @@ export class Owners implements ContentsVisitor {
   }
 
   value(kind: ValueKind, digest: Digest, length: number): void {
-    this.#take(kind, digest, length);
+    this.kinds[kind].take(digest, this.owner, length);
   }
 
   broken(_kind: "dir" | "file", digest: Digest): void {
     this.#broken.add(digest);
   }
 
-  #take(kind: ValueKind, digest: Digest, length?: number): void {
-    const { before, lost, gained } = this.kinds[kind].take(digest, this.owner, length);
-    if (before !== undefined) this.own[before] -= lost;
-    this.own[this.owner] += gained;
+  /** A stored value, and the bytes that it takes; false if nobody owns it. */
+  stored(kind: ValueKind, digest: Digest, length: number): boolean {
+    const owned = this.kinds[kind];
+    const owner = owned.ownerOf(digest);
+    if (owner === undefined) return false;
+    owned.stored += length;
+    if (owner !== SHARED) this.own[owner] += length;
+    return true;
   }
 }

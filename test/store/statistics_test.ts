@@ -19,13 +19,15 @@ function statisticsTest(name: string, test: (site: Site) => Promise<void>): void
 const measure = (site: Site) => measureStore({ names: site.names, bytes: site.guard.unguarded });
 
 /** Bytes of all stored values, by kind. */
-async function stored(site: Site): Promise<Record<string, { values: number; bytes: number }>> {
-  const kinds: Record<string, { values: number; bytes: number }> = {};
+async function stored(
+  site: Site,
+): Promise<Record<string, { values: number; bytes: number; stored: number }>> {
+  const kinds: Record<string, { values: number; bytes: number; stored: number }> = {};
   for (const kind of ["chunk", "blob", "outboard", "dir"]) {
     const keys = await site.keys(kind + "/");
     let bytes = 0;
     for (const key of keys) bytes += (await site.guard.unguarded.get(key))!.length;
-    kinds[kind] = { values: keys.length, bytes };
+    kinds[kind] = { values: keys.length, bytes, stored: bytes };
   }
   return kinds;
 }
@@ -33,7 +35,7 @@ async function stored(site: Site): Promise<Record<string, { values: number; byte
 statisticsTest("an empty store holds nothing", async (site) => {
   const { paths, narBytes, garbage, contents } = await measure(site);
   assert.deepEqual([paths, narBytes, garbage], [0, 0, { values: 0, bytes: 0 }]);
-  for (const amount of Object.values(contents)) assert.deepEqual(amount, { values: 0, bytes: 0 });
+  for (const amount of Object.values(contents)) assert.deepEqual(amount, { values: 0, bytes: 0, stored: 0 });
 });
 
 statisticsTest(

@@ -10,6 +10,7 @@ import type { Keeping } from "./keeping.ts";
 /** What stores of packs can do besides. */
 interface Packs extends ByteStore {
   lengthOf?(key: string): Promise<number | undefined>;
+  lengths?(prefix: string): AsyncIterable<{ key: string; length: number }>;
   compact?(options?: { readonly signal?: AbortSignal }): Promise<unknown>;
 }
 
@@ -68,10 +69,14 @@ export function openKeeping(home: Home): Keeping {
         names,
         bytes,
         signal,
-        lengthOf,
+        lengths: bytes.lengths?.bind(bytes),
       });
-      const sum = Object.values(contents).reduce((sum, { bytes }) => sum + bytes, 0);
-      return { stored: sum + garbage.bytes, garbage: garbage.bytes, chunks: contents.chunk.values };
+      const sum = { distinct: 0, stored: garbage.bytes };
+      for (const { bytes, stored } of Object.values(contents)) {
+        sum.distinct += bytes;
+        sum.stored += stored;
+      }
+      return { ...sum, garbage: garbage.bytes, chunks: contents.chunk.values };
     },
   };
 }
