@@ -15,6 +15,7 @@ import { allOf, ChunkStore } from "./chunk_store.ts";
 import { chunkStream } from "./chunking.ts";
 import { type Digest, formatDigest } from "./digest.ts";
 import { blobKey, chunkKey, decodeChunkList, encodeChunkList, getLong, putLong } from "./layout.ts";
+import type { StoredForm } from "./stored_form.ts";
 import { hashBao, Outboards, putOutboard } from "./outboards.ts";
 
 /** Bytes of one blob's chunks that may be on their way to the store: enough that it always has some to write. */
@@ -46,8 +47,10 @@ class BlobsOver implements BlobService {
     const { store } = chunks;
     this.readAhead = store.readAhead;
     if (store.hurry) this.hurry = () => store.hurry!();
+    if (store.getStored) this.getStored = (digests) => chunks.getStored(digests);
   }
 
+  getStored?: (digests: readonly Digest[]) => Promise<(StoredForm | undefined)[]>;
   hurry?: () => () => void;
 
   async has(digest: Digest): Promise<boolean> {

@@ -11,6 +11,7 @@ import type { ChunkMeta } from "./blob_service.ts";
 import type { ByteStore } from "./byte_store.ts";
 import { type Digest, formatDigest } from "./digest.ts";
 import { chunkKey } from "./layout.ts";
+import type { StoredForm } from "./stored_form.ts";
 
 /** So few bytes are hashed here, whoever else could. */
 const FEW = 32 * 1024;
@@ -48,6 +49,27 @@ export class ChunkStore {
         throw new DamageError("blob", formatDigest(digests[i]));
       }
     }
+    return found;
+  }
+
+  /**
+   * The chunks that are there, as they are stored. Throws {@link DamageError} for a frame that is not what was written, and for plain
+   * bytes that are not what their digest says.
+   */
+  async getStored(digests: readonly Digest[]): Promise<(StoredForm | undefined)[]> {
+    const found = await this.store.getStored!(digests.map(chunkKey));
+    const plain: Bytes[] = [];
+    const digestOf: Digest[] = [];
+    found.forEach((form, i) => {
+      if (!form || form.frame) return;
+      plain.push(form.bytes);
+      digestOf.push(digests[i]);
+    });
+    const hashed = this.hashes.digests(plain);
+    const actual = hashed instanceof Promise ? await hashed : hashed;
+    actual.forEach((digest, i) => {
+      if (!equals(digest, digestOf[i])) throw new DamageError("blob", formatDigest(digestOf[i]));
+    });
     return found;
   }
 

@@ -8,6 +8,7 @@
  */
 import type { Bytes } from "../bytes/bytes.ts";
 import type { ByteRange, ByteStore } from "./byte_store.ts";
+import type { StoredForm } from "./stored_form.ts";
 
 /** Bits of a bitmap, as a power of two. */
 const BITS = 26;
@@ -56,6 +57,7 @@ class Guarded implements GuardedStore {
     this.#begun = this.#now();
     this.readAhead = unguarded.readAhead;
     if (unguarded.hurry) this.hurry = () => unguarded.hurry!();
+    if (unguarded.getStored) this.getStored = (keys) => this.#getStored(keys);
     if (unguarded.atHand) {
       this.atHand = (key) => {
         this.#use(key);
@@ -64,6 +66,7 @@ class Guarded implements GuardedStore {
     }
   }
 
+  getStored?: (keys: readonly string[]) => Promise<(StoredForm | undefined)[]>;
   atHand?: (key: string) => Bytes | undefined;
   readonly readAhead: number | undefined;
   hurry?: () => () => void;
@@ -72,6 +75,17 @@ class Guarded implements GuardedStore {
     this.#use(key);
     const deleting = this.#deleting.get(key);
     return deleting ? deleting.then(() => this.unguarded.get(key, range)) : this.unguarded.get(key, range);
+  }
+
+  async #getStored(keys: readonly string[]): Promise<(StoredForm | undefined)[]> {
+    const deleting: Promise<void>[] = [];
+    for (const key of keys) {
+      this.#use(key);
+      const being = this.#deleting.get(key);
+      if (being) deleting.push(being);
+    }
+    if (deleting.length > 0) await Promise.all(deleting);
+    return await this.unguarded.getStored!(keys);
   }
 
   has(key: string): Promise<boolean> {

@@ -14,6 +14,7 @@ import { lockFile } from "../adapters/fs/lock.ts";
 import { openSqliteIndex } from "../adapters/sqlite/sqlite_index.ts";
 import { openPacked, type PackedStore } from "../combinators/packed.ts";
 import { buryCollector } from "../store/collections.ts";
+import { openFrames } from "./frames.ts";
 import { disposeAll, type HomeOptions, type OpenHome } from "./open_home.ts";
 import { UsageError } from "./usage.ts";
 
@@ -23,7 +24,7 @@ const FORMAT = "firn-store 1\n";
 export async function openFolder(
   folder: string,
   log: (line: string) => void,
-  { onOperation }: HomeOptions = {},
+  options: HomeOptions = {},
 ): Promise<OpenHome & { readonly packs: PackedStore }> {
   try {
     await Deno.mkdir(folder, { recursive: true });
@@ -35,15 +36,17 @@ export async function openFolder(
     await checkFormat(`${folder}/format`);
     const kv = await Deno.openKv(`${folder}/names.kv`);
     open.unshift({ [Symbol.asyncDispose]: () => Promise.resolve(kv.close()) });
-    const names = openDenoKv(kv, { mostChecks: 100, onOperation }); // a file allows as many checks
+    const names = openDenoKv(kv, { mostChecks: 100, onOperation: options.onOperation }); // a file allows as many checks
     open.unshift(names);
     const files = await openFs(`${folder}/bytes`, Deno);
     open.unshift(files);
+    const frames = openFrames(options.frames);
+    open.unshift(frames);
     const index = openSqliteIndex(new DatabaseSync(`${folder}/index.sqlite`));
     const onRebuild = (packs: number, values: number) =>
       log(`making the index anew: ${values} values in ${packs} packs`);
     open.unshift(index);
-    const bytes = await openPacked({ bytes: files, names, index, onRebuild });
+    const bytes = await openPacked({ bytes: files, names, index, frames, onRebuild });
     open[0] = bytes; // which disposes the index
     await buryCollector(names); // of which the lock is proof
     return {

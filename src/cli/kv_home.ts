@@ -10,6 +10,7 @@ import { watchKv } from "../adapters/deno_kv/watched_kv.ts";
 import { openPacked } from "../combinators/packed.ts";
 import { RemoteError, StoreVersionError } from "../errors.ts";
 import { parseKvAddress } from "./kv_address.ts";
+import { openFrames } from "./frames.ts";
 import { disposeAll, type HomeOptions, type OpenHome } from "./open_home.ts";
 import { UsageError } from "./usage.ts";
 
@@ -29,9 +30,11 @@ export async function openKvHome(address: string, options: HomeOptions): Promise
       ? undefined
       : await (await import("./packs_address.ts")).openPacks(options.packs, options);
     if (elsewhere) open.unshift(elsewhere.bytes);
+    const frames = openFrames(options.frames);
+    open.unshift(frames);
     const index = await openKvIndex(kv, { packs: elsewhere?.bytes });
     const packing = elsewhere?.packing ?? KV_PACKING;
-    const bytes = await openPacked({ bytes: index.bytes, names, index, ...packing });
+    const bytes = await openPacked({ bytes: index.bytes, names, index, frames, ...packing });
     open.unshift(bytes);
     return {
       names,

@@ -3,9 +3,12 @@ import type { KvOperation } from "../adapters/deno_kv/watched_kv.ts";
 import type { S3RequestReport } from "../adapters/s3/open_s3.ts";
 import type { PackedStore } from "../combinators/packed.ts";
 import type { Home } from "../store/services.ts";
+import type { FrameOptions } from "./frames.ts";
 
 /** What opening a home may be told besides its address. */
 export interface HomeOptions {
+  /** How chunks are compressed; they are stored plain unless given. */
+  readonly frames?: FrameOptions;
   /** Where packs are, if not with the rest. */
   readonly packs?: string;
   /** Milliseconds a server of Deno KV may take to answer; default 30,000. */

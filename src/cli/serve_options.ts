@@ -1,6 +1,7 @@
 /** The options of `firn serve`: what they are called, what they may be, and what they are when nothing is said. */
 import { parseArgs } from "node:util";
 import { ACCESS_FLAGS, ACCESS_HELP, type AccessOptions, parseAccess } from "./access_options.ts";
+import { COMPRESS_HELP, type CompressOptions, parseCompress } from "./compression_options.ts";
 import { parseKvTimeout, parsePacks } from "./kv_options.ts";
 import { type SigningKeyOptions, splitSigningKeys } from "./signing_keys.ts";
 import { readWatchOptions, WATCH_FLAGS, WATCH_HELP, type WatchOptions } from "./watch_options.ts";
@@ -47,11 +48,11 @@ usage: firn serve [options]
                             server's own may, and all may read;
                             may be given several times                                      FIRN_ALLOW_ORIGIN (A B…)
 ${ACCESS_HELP}
-${WATCH_HELP}  --directory-sizes documented|snix
+${WATCH_HELP}${COMPRESS_HELP}  --directory-sizes documented|snix
                             how Directories written here count their
                             entries; snix: as running snix stores do      [documented]      FIRN_DIRECTORY_SIZES
-  --hash-workers N          threads that hash beside the main one; 0 for
-                            none                          [cores less one, at most 4]       FIRN_HASH_WORKERS
+  --hash-workers N          threads that hash and compress beside the main
+                            one; 0 for none               [cores less one, at most 4]       FIRN_HASH_WORKERS
   --help                    show this
 
 examples:
@@ -100,6 +101,8 @@ export interface ServeOptions extends SigningKeyOptions {
   readonly writingOrigins: readonly string[];
   readonly sizes: "documented" | "snix";
   readonly hashWorkers: number;
+  /** `undefined`: chunks are stored plain. */
+  readonly compress: CompressOptions | undefined;
 }
 
 /** The options of a command line and its environment; `undefined` when help was asked for. */
@@ -133,6 +136,7 @@ export function readOptions(
         ...WATCH_FLAGS,
         "directory-sizes": { type: "string" },
         "hash-workers": { type: "string" },
+        compress: { type: "string" },
         help: { type: "boolean", short: "h" },
       },
     }));
@@ -181,6 +185,7 @@ export function readOptions(
       ["documented", "snix"] as const,
     ),
     hashWorkers: parseHashWorkers(values["hash-workers"] ?? env("FIRN_HASH_WORKERS")),
+    compress: parseCompress(values.compress ?? env("FIRN_COMPRESS") ?? "zstd"),
   };
 }
 

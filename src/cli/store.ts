@@ -20,7 +20,10 @@ export interface OpenStore extends Services, AsyncDisposable {
 }
 
 /** Which store, and how it is opened. */
-type OpenOptions = Pick<ServeOptions, "store" | "storeTokenFile" | "near" | "packs" | "kvTimeoutMs">;
+type OpenOptions = Pick<
+  ServeOptions,
+  "store" | "storeTokenFile" | "near" | "packs" | "kvTimeoutMs" | "compress" | "hashWorkers"
+>;
 
 const STORE_TOKEN = { option: "--store-token-file", variable: "FIRN_STORE_TOKEN" };
 
@@ -29,13 +32,14 @@ const STORE_TOKEN = { option: "--store-token-file", variable: "FIRN_STORE_TOKEN"
  * this machine; default this thread. `hooks` hear of what is asked of Deno KV and S3. Throws as `openHome`.
  */
 export async function openStore(
-  { store, storeTokenFile, near, packs, kvTimeoutMs }: OpenOptions,
+  { store, storeTokenFile, near, packs, kvTimeoutMs, compress, hashWorkers }: OpenOptions,
   log: (line: string) => void,
   hashes?: BlobHashes,
   hooks: StoreHooks = {},
 ): Promise<OpenStore> {
+  const frames = compress && { ...compress, workers: hashWorkers };
   if (!isRemote(store)) {
-    const home = await openHome(store, log, { packs, kvTimeoutMs, ...hooks });
+    const home = await openHome(store, log, { frames, packs, kvTimeoutMs, ...hooks });
     return {
       ...servicesOver(home, hashes),
       alone: home.alone,
@@ -47,7 +51,7 @@ export async function openStore(
   const { openRemote } = await import("./remote_store.ts"); // most servers need none of it
   const token = await readToken(storeTokenFile, (name) => Deno.env.get(name), STORE_TOKEN);
   const far = resources.use(openRemote(store, token));
-  const home = resources.use(await openHome(near!, log, hooks));
+  const home = resources.use(await openHome(near!, log, { frames, ...hooks }));
   const kept = resources.move();
   return {
     ...nearFar({ near: home, far, log }),

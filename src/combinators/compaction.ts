@@ -13,7 +13,15 @@ import type { ByteStore } from "../castore/byte_store.ts";
 import { DamageError } from "../errors.ts";
 import type { Forgotten } from "./forgotten.ts";
 import { PackWriter, readPackTable } from "./pack_format.ts";
-import type { MovedEntry, PackBytes, PackEntry, PackIndex, PackUse } from "./pack_index.ts";
+import {
+  isFrame,
+  type MovedEntry,
+  type PackBytes,
+  type PackEntry,
+  type PackIndex,
+  type PackUse,
+  startOf,
+} from "./pack_index.ts";
 
 export interface CompactOptions {
   /** Packs are rewritten when this share of their bytes is dead; default 0.5. */
@@ -165,16 +173,17 @@ export class Compaction {
     if (!table) return;
     const source: Source = { ...use, length: whole.length, open: new Set(), read: false };
     this.#sources.push(source);
-    for (const { key, offset, length } of table) {
+    for (const old of table) {
+      const { key, length } = old;
       if ((await this.#house.index.get(key))?.pack !== pack) continue;
       const kind = key.slice(0, key.indexOf("/") + 1);
-      const value = whole.subarray(offset, offset + length);
+      const value = whole.subarray(startOf(old), startOf(old) + length); // as it is stored: nothing is compressed again
       let gathering = this.#gather(kind, whole.length);
-      let entry = gathering.writer.add(key, value);
+      let entry = gathering.writer.add(key, value, isFrame(old));
       if (!entry) {
         await this.#write(kind);
         gathering = this.#gather(kind, whole.length);
-        entry = gathering.writer.add(key, value)!;
+        entry = gathering.writer.add(key, value, isFrame(old))!;
       }
       gathering.entries.push({ ...entry, from: pack });
       source.open.add(gathering);

@@ -4,19 +4,31 @@
  *   pack    := values table trailer
  *   values  := the bytes of each value, one after the other
  *   table   := { u16 keyLength, key, u32 offset, u32 length }     one entry a value, in the order of the values
- *   trailer := digest(32)  u32 tableOffset  u32 entries  "firnpak1"
+ *   trailer := digest(32)  u32 tableOffset  u32 entries  magic    magic = "firnpak1", "firnpak2" if a value is compressed
  *
- * Numbers are little endian, offsets count from the start of the pack, keys are ASCII, digest is the BLAKE3 of the table.
- * Limits: a pack has at most 4 MiB. Unchecked here: the values; whoever reads them knows their digests.
+ * Numbers are little endian, offsets count from the start of the pack, keys are ASCII, digest is the BLAKE3 of the table. The offset
+ * of a value that is compressed has its highest bit set (`pack_frames.ts`). Limits: a pack has at most 4 MiB. Unchecked here: the
+ * values; whoever reads them knows their digests.
  */
 import { type Bytes, equals, fromText } from "../bytes/bytes.ts";
 import { toHex } from "../bytes/hex.ts";
 import { DamageError } from "../errors.ts";
 import { blake3 } from "../hash/blake3.ts";
-import type { PackEntry } from "./pack_index.ts";
+import { FRAME, isFrame, type PackEntry, startOf } from "./pack_index.ts";
 
-const MAGIC = fromText("firnpak1");
-const TRAILER = 32 + 4 + 4 + MAGIC.length;
+const PLAIN_MAGIC = fromText("firnpak1");
+const FRAMES_MAGIC = fromText("firnpak2");
+const TRAILER = 32 + 4 + 4 + PLAIN_MAGIC.length;
+/** What a value takes in the table, besides its key. */
+const ROW = 2 + 8;
+
+/** Length of the pack of these values, in bytes. */
+export function packLengthFor(keys: readonly { readonly key: string }[], values: readonly Bytes[]): number {
+  let length = TRAILER;
+  for (const { key } of keys) length += ROW + key.length;
+  for (const value of values) length += value.length;
+  return length;
+}
 
 /** Collects values into a pack. */
 export class PackWriter {
@@ -24,6 +36,7 @@ export class PackWriter {
   #buffer: Bytes;
   #at = 0;
   #table = 0;
+  #magic = PLAIN_MAGIC;
 
   /** @param buffer where the pack is written; its length bounds the pack's */
   constructor(buffer: Bytes) {
@@ -35,11 +48,12 @@ export class PackWriter {
     return this.#at + this.#table + TRAILER;
   }
 
-  /** Adds a value and returns where it lies, or `undefined` if it does not fit. The bytes are copied. */
-  add(key: string, value: Bytes): PackEntry | undefined {
-    const row = 2 + key.length + 8;
+  /** Adds a value, which may be compressed, and returns where it lies, or `undefined` if it does not fit. The bytes are copied. */
+  add(key: string, value: Bytes, frame = false): PackEntry | undefined {
+    const row = ROW + key.length;
     if (this.length + row + value.length > this.#buffer.length) return undefined;
-    const entry = { key, offset: this.#at, length: value.length };
+    const entry = { key, offset: frame ? this.#at + FRAME : this.#at, length: value.length };
+    if (frame) this.#magic = FRAMES_MAGIC;
     this.#buffer.set(value, this.#at);
     this.#at += value.length;
     this.#table += row;
@@ -47,9 +61,10 @@ export class PackWriter {
     return entry;
   }
 
-  /** A value that was added: a view. */
+  /** A value that was added, as it stands there: a view. */
   value(entry: PackEntry): Bytes {
-    return this.#buffer.subarray(entry.offset, entry.offset + entry.length);
+    const start = startOf(entry);
+    return this.#buffer.subarray(start, start + entry.length);
   }
 
   /** Ends the pack. The bytes are a view of the buffer. */
@@ -69,7 +84,7 @@ export class PackWriter {
     this.#buffer.set(digest, at);
     view.setUint32(at + 32, tableOffset, true);
     view.setUint32(at + 36, this.entries.length, true);
-    this.#buffer.set(MAGIC, at + 40);
+    this.#buffer.set(this.#magic, at + 40);
     return { name: toHex(digest), bytes: this.#buffer.subarray(0, at + TRAILER) };
   }
 }
@@ -80,7 +95,9 @@ const oneByteACharacter = new TextDecoder("latin1");
 /** The table of a whole pack. Throws {@link DamageError} if the bytes are not a pack; `name` is for the message. */
 export function readPackTable(pack: Bytes, name: string): PackEntry[] {
   const trailer = pack.length - TRAILER;
-  if (trailer < 0 || !equals(pack.subarray(trailer + 40), MAGIC)) throw new DamageError("pack", name);
+  const magic = pack.subarray(trailer + 40);
+  const mayHaveFrames = trailer >= 0 && equals(magic, FRAMES_MAGIC);
+  if (trailer < 0 || !mayHaveFrames && !equals(magic, PLAIN_MAGIC)) throw new DamageError("pack", name);
   const view = new DataView(pack.buffer, pack.byteOffset, pack.length);
   const tableOffset = view.getUint32(trailer + 32, true);
   const count = view.getUint32(trailer + 36, true);
@@ -100,7 +117,9 @@ export function readPackTable(pack: Bytes, name: string): PackEntry[] {
       offset: view.getUint32(end, true),
       length: view.getUint32(end + 4, true),
     };
-    if (entry.offset + entry.length > tableOffset) throw new DamageError("pack", name);
+    if (startOf(entry) + entry.length > tableOffset || isFrame(entry) && !mayHaveFrames) {
+      throw new DamageError("pack", name);
+    }
     entries.push(entry);
     at = end + 8;
   }

@@ -5,20 +5,34 @@ import { type ByteStore, MAX_KEY_LENGTH } from "../castore/byte_store.ts";
 /** What keeps packs: of a ByteStore what they need, for a pack never changes. */
 export type PackBytes = Pick<ByteStore, "get" | "put" | "delete" | "list">;
 
+/** Set in the offset of a value that is compressed (`pack_frames.ts`): indexes keep offsets as they are. A pack is far shorter. */
+export const FRAME = 2 ** 31;
+
+/** Whether the value is compressed. */
+export function isFrame({ offset }: { readonly offset: number }): boolean {
+  return offset >= FRAME;
+}
+
+/** Bytes from the start of the pack to the value. */
+export function startOf({ offset }: { readonly offset: number }): number {
+  return offset >= FRAME ? offset - FRAME : offset;
+}
+
 /** Where a value lies. */
 export interface PackLocation {
   /** Key of the pack: in the store of small packs or of large ones, as `small` says. */
   readonly pack: string;
   readonly small: boolean;
-  /** Bytes from the start of the pack. */
+  /** Bytes from the start of the pack, and {@link FRAME} if the value is compressed; under 2^32. */
   readonly offset: number;
-  /** Bytes of the value. */
+  /** Bytes of the value as it is stored. */
   readonly length: number;
 }
 
 /** One value of a pack that is being added to the index. */
 export interface PackEntry {
   readonly key: string;
+  /** As in {@link PackLocation}. */
   readonly offset: number;
   readonly length: number;
 }

@@ -6,12 +6,21 @@
  */
 import type { Bytes } from "../bytes/bytes.ts";
 import type { ByteRange } from "../castore/byte_store.ts";
+import type { FrameDecoder, StoredForm } from "../castore/stored_form.ts";
 import { DamageError } from "../errors.ts";
 import { readPackTable } from "./pack_format.ts";
-import type { PackBytes, PackEntry, PackIndex, PackLocation } from "./pack_index.ts";
+import { plainBytes, storedForm } from "./pack_frames.ts";
+import {
+  isFrame,
+  type PackBytes,
+  type PackEntry,
+  type PackIndex,
+  type PackLocation,
+  startOf,
+} from "./pack_index.ts";
 
-/** A value of this many bytes is long. */
-const LONG = 128 * 1024;
+/** A value of this many bytes is long; one that is compressed, of a third of them. */
+const LONG = 128 * 1024, LONG_FRAME = 43 * 1024;
 /** A pack of which more bytes than this are asked for at the same time is read whole. A chunk alone has not more. */
 const MUCH = 512 * 1024;
 
@@ -44,23 +53,40 @@ export class PackReader {
   #wanted = new Map<string, Wanted[]>();
 
   #packsKept: number;
+  #decoder: FrameDecoder | undefined;
 
   /**
    * @param stores.bytes keeps the packs, `names` the small ones
    * @param packsKept packs kept in memory: 4 MiB each at most
+   * @param decoder for values that are compressed
    */
   constructor(
     { bytes, names, index }: { bytes: PackBytes; names: PackBytes; index: PackIndex },
     packsKept: number,
+    decoder?: FrameDecoder,
   ) {
     this.#packsKept = packsKept;
+    this.#decoder = decoder;
     this.#large = bytes;
     this.#small = names;
     this.#index = index;
   }
 
-  /** A value that is in a pack read lately. */
+  /** A value that is in a pack read lately. Throws `DamageError` for a frame that cannot be read. */
   find(key: string, range?: ByteRange): Bytes | undefined {
+    const found = this.#find(key);
+    if (!found) return undefined;
+    return cut(plainBytes(found.stands, found.entry, this.#decoder), range);
+  }
+
+  /** The stored form of a value that is in a pack read lately. Throws as {@link find}. */
+  findStored(key: string): StoredForm | undefined {
+    const found = this.#find(key);
+    return found && storedForm(found.stands, found.entry);
+  }
+
+  /** What stands in a pack read lately. */
+  #find(key: string): { stands: Bytes; entry: PackEntry } | undefined {
     for (let i = 0; i < this.#kept.length; i++) {
       const pack = this.#kept[i];
       const entry = pack.entries.get(key);
@@ -69,8 +95,8 @@ export class PackReader {
         this.#kept.splice(i, 1);
         this.#kept.unshift(pack);
       }
-      const { start, end } = within(entry, range);
-      return pack.bytes.subarray(start, end);
+      const start = startOf(entry);
+      return { stands: pack.bytes.subarray(start, start + entry.length), entry };
     }
     return undefined;
   }
@@ -80,13 +106,24 @@ export class PackReader {
     for (const { entries } of this.#kept) entries.delete(key);
   }
 
-  /** The value at a location. Throws `DamageError` if its pack is not there or ends too soon. */
+  /** The value at a location. Throws `DamageError` if its pack is not there or ends too soon, or for a frame that cannot be read. */
   async read(key: string, location: PackLocation, range?: ByteRange): Promise<Bytes> {
+    if (!isFrame(location)) return await this.#stands(key, location, range);
+    return cut(plainBytes(await this.#stands(key, location), { ...location, key }, this.#decoder), range);
+  }
+
+  /** The stored form of the value at a location. Throws as {@link read}. */
+  async readStored(key: string, location: PackLocation): Promise<StoredForm> {
+    return storedForm(await this.#stands(key, location), { ...location, key });
+  }
+
+  /** What stands at a location. */
+  async #stands(key: string, location: PackLocation, range?: ByteRange): Promise<Bytes> {
     const { pack, length } = location;
     const where = within(location, range);
     const bytes = !pack.startsWith(PACKS)
       ? await this.#storeOf(location).get(pack, where)
-      : length >= LONG
+      : length >= (isFrame(location) ? LONG_FRAME : LONG)
       ? await this.#part(location, where)
       : (await this.#pack(location))?.bytes.subarray(where.start, where.end);
     if (bytes?.length === where.end - where.start) return bytes;
@@ -183,8 +220,14 @@ function tableOf(bytes: Bytes, pack: string): Map<string, PackEntry> {
 }
 
 /** Where in a pack the bytes of a value lie that a range covers. */
-function within({ offset, length }: { offset: number; length: number }, range?: ByteRange): ByteRange {
+function within(entry: { offset: number; length: number }, range?: ByteRange): ByteRange {
+  const { length } = entry;
+  const offset = startOf(entry);
   const start = Math.min(range?.start ?? 0, length);
   const end = Math.max(start, Math.min(range?.end ?? length, length));
   return { start: offset + start, end: offset + end };
+}
+
+function cut(value: Bytes, range?: ByteRange): Bytes {
+  return range ? value.subarray(range.start, Math.max(range.start, range.end)) : value;
 }

@@ -20,56 +20,37 @@
 import { Budget } from "../bytes/budget.ts";
 import { BufferPool } from "../bytes/buffer_pool.ts";
 import type { Bytes } from "../bytes/bytes.ts";
-import {
-  type ByteRange,
-  type ByteStore,
-  checkKey,
-  checkValue,
-  MAX_VALUE_LENGTH,
-} from "../castore/byte_store.ts";
+import { type ByteRange, checkKey, checkValue, MAX_VALUE_LENGTH } from "../castore/byte_store.ts";
+import { chunkKey } from "../castore/layout.ts";
+import type { FrameEncoder, StoredForm } from "../castore/stored_form.ts";
 import { type Compacted, Compaction, type CompactOptions, type PackHouse } from "./compaction.ts";
 import { Forgotten } from "./forgotten.ts";
 import { PackReader, PACKS } from "./pack_reader.ts";
 import { OpenPack } from "./open_pack.ts";
-import { type PackedParts, type Packing, packingOf } from "./packing.ts";
+import { framePack } from "./pack_frames.ts";
+import {
+  type PackedParts,
+  type PackedStore,
+  type PackedUse,
+  type Packing,
+  packingOf,
+  useOf,
+} from "./packing.ts";
 import { ALONE, rebuildIndex } from "./rebuild_index.ts";
-import { MAX_PACKED_KEY_LENGTH, type PackEntry, type PackLocation, type StoredLength } from "./pack_index.ts";
+import { MAX_PACKED_KEY_LENGTH, type PackEntry, type PackLocation } from "./pack_index.ts";
 
-export type { PackedParts, Packing } from "./packing.ts";
+export type { PackedParts, PackedStore, PackedUse, Packing } from "./packing.ts";
 
 /** Milliseconds without a new value after which packs are ended while values are looked up in an index that is far away. */
 const LOOKING_LINGER_MS = 20;
 /** While somebody waits who has no more to add: the same, and milliseconds after which packs are ended though values keep coming. */
 const HURRIED_LINGER_MS = 2, HURRIED_AGE_MS = 100;
+/** What the keys of values begin with that are compressed: the rest is mostly digests. */
+const COMPRESSED = chunkKey(new Uint8Array(0));
+/** Bytes left for the table and trailer in a pack of one value. */
+const ROOM_FOR_TABLE = 1024;
 /** Bytes of packs that are written at once. */
 const WRITE_WINDOW = 4 * MAX_VALUE_LENGTH;
-
-/** What a packed store takes, about. */
-export interface PackedUse {
-  readonly packs: number;
-  readonly values: number;
-  /** Bytes of the values. */
-  readonly live: number;
-  /** Bytes of deleted values that `compact` can give back. */
-  readonly dead: number;
-}
-
-/** A store of packs. */
-export interface PackedStore extends ByteStore {
-  /**
-   * Gives back the room of deleted values. Reading and writing go on meanwhile; other processes may only read and add values.
-   * Ended by the signal or a crash, it has done a part, and the next one goes on.
-   */
-  compact(options?: CompactOptions): Promise<Compacted>;
-  /** What it takes. Looks at every entry of the index. */
-  use(): Promise<PackedUse>;
-  /** Bytes of the values that were put since it was opened, and of those among them that were not there yet. */
-  readonly taken: { readonly offered: number; readonly added: number };
-  /** The length of a value, without reading it. */
-  lengthOf(key: string): Promise<number | undefined>;
-  /** As `list`, and of each value the bytes that it takes in its pack. */
-  lengths(prefix: string): AsyncIterable<StoredLength>;
-}
 
 /** Opens a packed store; completes its index if it is not. Disposing it writes what waits, and disposes `index`, but neither of the stores. */
 export async function openPacked(parts: PackedParts): Promise<PackedStore> {
@@ -117,7 +98,7 @@ class Packed implements PackedStore {
     this.#parts = parts;
     this.#ways = ways;
     this.#forgotten = forgotten;
-    this.#reader = new PackReader(parts, ways.packsKept);
+    this.#reader = new PackReader(parts, ways.packsKept, parts.frames?.decoder);
     this.readAhead = parts.readAhead;
     const writes = Math.ceil(WRITE_WINDOW / ways.packLength);
     this.#buffers = new BufferPool(ways.packLength, writes);
@@ -133,10 +114,15 @@ class Packed implements PackedStore {
     }
     const found = this.#reader.find(key, range);
     if (found) return found;
+    return await this.#locate(key, (location) => this.#reader.read(key, location, range));
+  }
+
+  /** Reads a value where the index says it is. */
+  async #locate<T>(key: string, read: (location: PackLocation) => Promise<T>): Promise<T | undefined> {
     const { index } = this.#parts;
     for (let location = await index.get(key); location;) {
       try {
-        return await this.#reader.read(key, location, range);
+        return await read(location);
       } catch (error) {
         // Its pack may have been compacted between the look-up and the reading.
         const now = await (index.confirm ? index.confirm(key) : index.get(key));
@@ -151,6 +137,20 @@ class Packed implements PackedStore {
   atHand(key: string): Bytes | undefined {
     checkKey(key, MAX_PACKED_KEY_LENGTH);
     return this.#reader.find(key);
+  }
+
+  async getStored(keys: readonly string[]): Promise<(StoredForm | undefined)[]> {
+    const found = keys.map((key) => {
+      checkKey(key, MAX_PACKED_KEY_LENGTH);
+      return this.#pending.has(key) ? undefined : this.#reader.findStored(key);
+    });
+    return await Promise.all(keys.map((key, i) => found[i] ?? this.#getStored(key)));
+  }
+
+  async #getStored(key: string): Promise<StoredForm | undefined> {
+    await this.#pending.get(key)?.pack.written.promise; // it has no form before
+    return this.#reader.findStored(key) ??
+      await this.#locate(key, (location) => this.#reader.readStored(key, location));
   }
 
   async has(key: string): Promise<boolean> {
@@ -211,22 +211,15 @@ class Packed implements PackedStore {
     return await compacting;
   }
 
-  async use(): Promise<PackedUse> {
-    const sum = { packs: 0, values: 0, live: 0, dead: 0 };
-    for await (const { values, live, dead } of this.#parts.index.packs()) {
-      sum.packs++;
-      sum.values += values;
-      sum.live += live;
-      sum.dead += dead;
-    }
-    return sum;
+  use(): Promise<PackedUse> {
+    return useOf(this.#parts.index);
   }
 
   async lengthOf(key: string): Promise<number | undefined> {
     return (this.#pending.get(key)?.entry ?? await this.#parts.index.get(key))?.length;
   }
 
-  async *lengths(prefix: string): AsyncGenerator<StoredLength, void, void> {
+  async *lengths(prefix: string): ReturnType<PackedStore["lengths"]> {
     await this.#flush();
     yield* this.#parts.index.lengths(prefix);
   }
@@ -292,8 +285,8 @@ class Packed implements PackedStore {
 
   #add(key: string, value: Bytes): Promise<void> {
     this.taken.added += value.length;
-    if (value.length > this.#ways.packLength / 2) return this.#putAlone(key, value);
     const kind = key.slice(0, key.indexOf("/") + 1);
+    if (value.length > this.#longest(kind)) return this.#putAlone(key, value);
     let pack = this.#open.get(kind) ?? this.#begin(kind);
     let entry = pack.writer.add(key, value);
     if (!entry) {
@@ -305,6 +298,16 @@ class Packed implements PackedStore {
     this.#lastAdded = performance.now();
     this.#timer ??= setTimeout(() => this.#lingered(), this.#linger);
     return pack.written.promise;
+  }
+
+  /** Bytes of the longest value that goes to a pack. */
+  #longest(kind: string): number {
+    const { packLength } = this.#ways;
+    return this.#encoderOf(kind) ? packLength - ROOM_FOR_TABLE : packLength / 2;
+  }
+
+  #encoderOf(kind: string): FrameEncoder | undefined {
+    return kind === COMPRESSED ? this.#parts.frames?.encoder : undefined;
   }
 
   #putAlone(key: string, value: Bytes): Promise<void> {
@@ -366,7 +369,7 @@ class Packed implements PackedStore {
   /** Ends a pack and begins to write it. */
   #end(kind: string, pack: OpenPack): void {
     this.#open.delete(kind);
-    const writing = this.#write(pack).then(() => {}, (error) => ({ error })).then((failed) => {
+    const writing = this.#write(kind, pack).then(() => {}, (error) => ({ error })).then((failed) => {
       // First out of sight, then told: who hears of it must not find the value here any more.
       this.#writing.delete(writing);
       for (const { key } of pack.writer.entries) this.#pending.delete(key);
@@ -377,12 +380,14 @@ class Packed implements PackedStore {
     this.#writing.add(writing);
   }
 
-  async #write(pack: OpenPack): Promise<void> {
-    const { name, bytes } = pack.writer.end();
-    const small = bytes.length <= this.#ways.smallPack;
+  async #write(kind: string, pack: OpenPack): Promise<void> {
     await this.#writes.take(1);
     try {
-      await this.#store(PACKS + name, small, pack.writer.entries, bytes);
+      const encoder = this.#encoderOf(kind);
+      const writer = encoder ? await framePack(pack.writer, encoder) : pack.writer;
+      const { name, bytes } = writer.end();
+      const small = bytes.length <= this.#ways.smallPack;
+      await this.#store(PACKS + name, small, writer.entries, bytes);
     } finally {
       this.#writes.give(1);
     }

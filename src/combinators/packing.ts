@@ -3,7 +3,9 @@
  * that counts requests wants others.
  */
 import { type ByteStore, MAX_VALUE_LENGTH } from "../castore/byte_store.ts";
-import type { PackBytes, PackIndex } from "./pack_index.ts";
+import type { FrameDecoder, FrameEncoder } from "../castore/stored_form.ts";
+import type { Compacted, CompactOptions } from "./compaction.ts";
+import type { PackBytes, PackIndex, StoredLength } from "./pack_index.ts";
 
 /** How packs are made and read. */
 export interface Packing {
@@ -31,8 +33,50 @@ export interface PackedParts extends Partial<Packing> {
   /** Keeps small packs. */
   readonly names: ByteStore;
   readonly index: PackIndex;
+  /** Who decompresses chunks, and who compresses those that are put; without the latter they are stored plain. */
+  readonly frames?: { readonly decoder: FrameDecoder; readonly encoder?: FrameEncoder };
   /** Told now and then while an incomplete index is made anew: packs read, values found. */
   readonly onRebuild?: (packs: number, values: number) => void;
+}
+
+/** What a packed store takes, about. */
+export interface PackedUse {
+  readonly packs: number;
+  readonly values: number;
+  /** Bytes of the values as they are stored. */
+  readonly live: number;
+  /** Bytes of deleted values that `compact` can give back. */
+  readonly dead: number;
+}
+
+/** A store of packs. */
+export interface PackedStore extends ByteStore {
+  readonly getStored: NonNullable<ByteStore["getStored"]>;
+  /**
+   * Gives back the room of deleted values. Reading and writing go on meanwhile; other processes may only read and add values.
+   * Ended by the signal or a crash, it has done a part, and the next one goes on.
+   */
+  compact(options?: CompactOptions): Promise<Compacted>;
+  /** What it takes. Looks at every entry of the index. */
+  use(): Promise<PackedUse>;
+  /** Plain bytes of the values that were put since it was opened, and of those among them that were not there yet. */
+  readonly taken: { readonly offered: number; readonly added: number };
+  /** The length of a value as it is stored, without reading it. */
+  lengthOf(key: string): Promise<number | undefined>;
+  /** As `list`, and of each value the bytes that it takes in its pack. */
+  lengths(prefix: string): AsyncIterable<StoredLength>;
+}
+
+/** What all packs of an index are used for. */
+export async function useOf(index: PackIndex): Promise<PackedUse> {
+  const sum = { packs: 0, values: 0, live: 0, dead: 0 };
+  for await (const { values, live, dead } of index.packs()) {
+    sum.packs++;
+    sum.values += values;
+    sum.live += live;
+    sum.dead += dead;
+  }
+  return sum;
 }
 
 const DEFAULTS: Packing = {

@@ -4,11 +4,20 @@
 import { DatabaseSync } from "node:sqlite";
 import { openDenoKv } from "../../src/adapters/deno_kv/deno_kv_store.ts";
 import { openMemory } from "../../src/adapters/memory/memory_store.ts";
+import { nativeFrames } from "../../src/adapters/native/frames.ts";
 import { openSqliteIndex } from "../../src/adapters/sqlite/sqlite_index.ts";
 import type { Bytes } from "../../src/bytes/bytes.ts";
 import type { ByteStore } from "../../src/castore/byte_store.ts";
-import { openHome } from "../../src/cli/home.ts";
-import { indexOver, type PackIndex } from "../../src/combinators/pack_index.ts";
+import { type HomeOptions, openHome } from "../../src/cli/home.ts";
+import { plainBytes } from "../../src/combinators/pack_frames.ts";
+import { readPackTable } from "../../src/combinators/pack_format.ts";
+import {
+  indexOver,
+  isFrame,
+  type PackEntry,
+  type PackIndex,
+  startOf,
+} from "../../src/combinators/pack_index.ts";
 import { openPacked } from "../../src/combinators/packed.ts";
 import { type Home, type Services, servicesOver } from "../../src/store/services.ts";
 import type { Backing } from "../contract/_castore_samples.ts";
@@ -38,7 +47,12 @@ export const HOMES: readonly HomeKind[] = [
     open: () => openPackedHome(openSqliteIndex(new DatabaseSync(":memory:"))),
   },
   { name: "deno kv", needs: [permissions], open: openKvHome },
-  { name: "folder", needs: [permissions], open: openFolderHome },
+  { name: "folder", needs: [permissions], open: () => openFolderHome() },
+  {
+    name: "folder, compressed",
+    needs: [permissions],
+    open: () => openFolderHome({ frames: { level: 1, workers: 1 } }),
+  },
 ];
 
 function openMemoryHome(): Promise<TestHome> {
@@ -60,9 +74,9 @@ async function openKvHome(): Promise<TestHome> {
   return testHome({ names, bytes }, (part) => corruptIn(part, bytes), () => Promise.resolve(kv.close()));
 }
 
-async function openFolderHome(): Promise<TestHome> {
+async function openFolderHome(options?: HomeOptions): Promise<TestHome> {
   const folder = await Deno.makeTempDir();
-  const home = await openHome(folder, () => {});
+  const home = await openHome(folder, () => {}, options);
   const corrupt = async (part: Bytes) => {
     if (!await corruptFile(part, `${folder}/bytes/values`)) await corruptIn(part, home.names);
   };
@@ -103,13 +117,43 @@ async function corruptFile(part: Bytes, folder: string): Promise<boolean> {
   return false;
 }
 
-/** Changes a bit where the part begins in the value. Returns whether it is there; its first 32 bytes tell. */
+/**
+ * Changes a bit where the part begins in the value, or in the frame that holds it in a pack. Returns whether it is there; its first
+ * 32 bytes tell.
+ */
 function flipIn(value: Uint8Array, part: Uint8Array): boolean {
-  const head = part.subarray(0, 32);
-  for (let at = value.indexOf(head[0]); at >= 0; at = value.indexOf(head[0], at + 1)) {
-    if (!head.every((byte, i) => value[at + i] === byte)) continue;
+  const at = indexOfPart(value, part);
+  if (at >= 0) {
     value[at] ^= 1;
     return true;
   }
+  for (const { frame, plain } of framesIn(value as Bytes)) {
+    if (indexOfPart(plain, part) < 0) continue;
+    frame[frame.length >> 1] ^= 1;
+    return true;
+  }
   return false;
+}
+
+function indexOfPart(value: Uint8Array, part: Uint8Array): number {
+  const head = part.subarray(0, 32);
+  for (let at = value.indexOf(head[0]); at >= 0; at = value.indexOf(head[0], at + 1)) {
+    if (head.every((byte, i) => value[at + i] === byte)) return at;
+  }
+  return -1;
+}
+
+/** The frames of a pack, if it is one, and what they hold. */
+function* framesIn(pack: Bytes): Generator<{ frame: Bytes; plain: Bytes }, void, void> {
+  let entries: PackEntry[];
+  try {
+    entries = readPackTable(pack, "pack");
+  } catch {
+    return;
+  }
+  for (const entry of entries.filter(isFrame)) {
+    const start = startOf(entry);
+    const frame = pack.subarray(start, start + entry.length);
+    yield { frame, plain: plainBytes(frame, entry, nativeFrames) };
+  }
 }

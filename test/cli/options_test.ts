@@ -41,6 +41,7 @@ Deno.test("without options, the defaults", () => {
     },
     sizes: "documented",
     hashWorkers: Math.min(navigator.hardwareConcurrency - 1, 4),
+    compress: { level: 1 },
   });
 });
 
@@ -57,6 +58,9 @@ const OPTIONS: [args: string[], env: Record<string, string>, set: Record<string,
   }],
   [["--hash-workers", "0"], { FIRN_HASH_WORKERS: "0" }, { hashWorkers: 0 }],
   [["--hash-workers=64"], { FIRN_HASH_WORKERS: "64" }, { hashWorkers: 64 }],
+  [["--compress", "none"], { FIRN_COMPRESS: "none" }, { compress: undefined }],
+  [["--compress", "zstd"], { FIRN_COMPRESS: "zstd" }, {}],
+  [["--compress=zstd:19"], { FIRN_COMPRESS: "zstd:19" }, { compress: { level: 19 } }],
   [["--content-listen", "127.0.0.1:8081"], { FIRN_CONTENT_LISTEN: "127.0.0.1:8081" }, {
     contentListen: { hostname: "127.0.0.1", port: 8081 },
   }],
@@ -158,6 +162,7 @@ Deno.test("an option outweighs its variable", () => {
     access: { private: false, trustedProxies: [] },
     sizes: "documented",
     hashWorkers: Math.min(navigator.hardwareConcurrency - 1, 4),
+    compress: { level: 1 },
   });
 });
 
@@ -204,6 +209,14 @@ Deno.test("values that cannot be are refused, and named, from both", () => {
       { FIRN_HASH_WORKERS: "65" },
       /^Cannot use --hash-workers 65: want a number, 0 to 64/,
     ],
+    [
+      ["--compress", "xz"],
+      { FIRN_COMPRESS: "xz" },
+      /^Cannot use --compress xz: want zstd, zstd:1 to zstd:19, or none/,
+    ],
+    [["--compress=zstd:0"], { FIRN_COMPRESS: "zstd:0" }, /^Cannot use --compress zstd:0/],
+    [["--compress=zstd:20"], { FIRN_COMPRESS: "zstd:20" }, /^Cannot use --compress zstd:20/],
+    [["--compress="], { FIRN_COMPRESS: "" }, /^Cannot use --compress /],
     [["--hash-workers=-1"], { FIRN_HASH_WORKERS: "-1" }, /^Cannot use --hash-workers -1/],
     [["--hash-workers", ""], { FIRN_HASH_WORKERS: "" }, /^Cannot use --hash-workers/],
     [["--priority", "high"], { FIRN_PRIORITY: "high" }, /^Cannot use --priority high: want a whole number/],

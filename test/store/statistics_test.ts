@@ -1,9 +1,11 @@
 /** What a store says it holds, against what is there, and against what a deletion frees. */
 import assert from "node:assert/strict";
+import { fromText } from "../../src/bytes/bytes.ts";
 import { measureStore } from "../../src/store/statistics.ts";
+import type { PackedStore } from "../../src/combinators/packed.ts";
 import { HOMES } from "../castore/_homes.ts";
 import { pattern } from "../contract/_byte_store_samples.ts";
-import { testNeeding } from "../needs.ts";
+import { permissions, testNeeding } from "../needs.ts";
 import { pathOf, Site } from "./_garbage.ts";
 import { numbers, randomTree } from "./_trees.ts";
 
@@ -16,18 +18,29 @@ function statisticsTest(name: string, test: (site: Site) => Promise<void>): void
   }
 }
 
-const measure = (site: Site) => measureStore({ names: site.names, bytes: site.guard.unguarded });
+/** What a store of packs tells of its values. */
+const lengthsOf = ({ guard: { unguarded } }: Site) => {
+  return "lengths" in unguarded ? (unguarded as PackedStore).lengths.bind(unguarded) : undefined;
+};
 
-/** Bytes of all stored values, by kind. */
+const measure = (site: Site) => {
+  return measureStore({ names: site.names, bytes: site.guard.unguarded, lengths: lengthsOf(site) });
+};
+
+/** All stored values, by kind: each asked for by itself. */
 async function stored(
   site: Site,
 ): Promise<Record<string, { values: number; bytes: number; stored: number }>> {
   const kinds: Record<string, { values: number; bytes: number; stored: number }> = {};
   for (const kind of ["chunk", "blob", "outboard", "dir"]) {
     const keys = await site.keys(kind + "/");
-    let bytes = 0;
-    for (const key of keys) bytes += (await site.guard.unguarded.get(key))!.length;
-    kinds[kind] = { values: keys.length, bytes, stored: bytes };
+    const sum = { bytes: 0, stored: 0 };
+    for (const key of keys) {
+      const { length } = (await site.guard.unguarded.get(key))!;
+      sum.bytes += length;
+      sum.stored += await (site.guard.unguarded as Partial<PackedStore>).lengthOf?.(key) ?? length;
+    }
+    kinds[kind] = { values: keys.length, ...sum };
   }
   return kinds;
 }
@@ -66,8 +79,8 @@ statisticsTest(
     assert.equal(each.get("app")!.closurePaths, 3);
     assert.equal(each.get("twin")!.closureSize, size("twin"));
     assert.equal(each.get("twin")!.ownBytes, 0);
-    const total = (kinds: Record<string, { bytes: number }>) => {
-      return Object.values(kinds).reduce((sum, { bytes }) => sum + bytes, 0);
+    const total = (kinds: Record<string, { stored: number }>) => {
+      return Object.values(kinds).reduce((sum, { stored }) => sum + stored, 0);
     };
     for (const name of ["wide", "twin", "app", "lib", "base"]) {
       const before = total(await stored(site));
@@ -81,6 +94,23 @@ statisticsTest(
     }
   },
 );
+
+testNeeding(permissions)("statistics tell how long contents are, and how much room they take", async () => {
+  await using home = await HOMES.find(({ name }) => name === "folder, compressed")!.open();
+  const site = new Site(home);
+  const text = fromText("a line that is like all others\n".repeat(10_000));
+  const noise = crypto.getRandomValues(new Uint8Array(60_000));
+  await site.add("text", { text, again: text });
+  await site.add("noise", { noise });
+  const { contents, eachPath } = await measure(site);
+  assert.equal(contents.chunk.bytes, text.length + noise.length);
+  assert.ok(contents.chunk.stored < 61_000, `${contents.chunk.stored}`);
+  assert.ok(contents.chunk.stored > 60_000, `${contents.chunk.stored}`);
+  const [own, other] = (await Array.fromAsync(eachPath())).map(({ ownBytes }) => ownBytes).sort((a, b) =>
+    a - b
+  );
+  assert.ok(own < 1000 && other > 60_000, `${own} ${other}`);
+});
 
 statisticsTest("random paths: distinct, own and garbage bytes add up", async (site) => {
   const next = numbers(7);
@@ -96,11 +126,12 @@ statisticsTest("random paths: distinct, own and garbage bytes add up", async (si
   const all = await stored(site);
   for (const kind of ["chunk", "blob", "outboard", "dir"] as const) {
     assert.ok(contents[kind].bytes <= all[kind].bytes);
+    assert.ok(contents[kind].stored <= all[kind].stored);
   }
-  const sum = (kinds: Record<string, { bytes: number; values: number }>, of: "bytes" | "values") => {
+  const sum = (kinds: Record<string, { stored: number; values: number }>, of: "stored" | "values") => {
     return Object.values(kinds).reduce((sum, amount) => sum + amount[of], 0);
   };
-  assert.equal(sum(contents, "bytes") + garbage.bytes, sum(all, "bytes"));
+  assert.equal(sum(contents, "stored") + garbage.bytes, sum(all, "stored"));
   assert.equal(sum(contents, "values") + garbage.values, sum(all, "values"));
   const freed = [0, 3, 5].reduce((bytes, i) => {
     return bytes + own.find(({ info }) => info.storePath.name === `p${i}`)!.ownBytes;

@@ -17,6 +17,11 @@ export class WhileThere implements PackedStore {
     return this.store.atHand?.(key);
   }
 
+  async getStored(keys: readonly string[]): ReturnType<PackedStore["getStored"]> {
+    this.#check();
+    return await this.store.getStored(keys);
+  }
+
   async has(key: string): Promise<boolean> {
     this.#check();
     return await this.store.has(key);
