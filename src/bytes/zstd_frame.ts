@@ -70,6 +70,25 @@ export function frameContentSize(frame: Uint8Array): number {
   return size;
 }
 
+/**
+ * Length of the frame that some bytes begin with, found by its blocks, whose contents are not looked at. Throws {@link FormatError} if it
+ * ends early, and where {@link frameContentSize} does.
+ */
+export function frameLength(bytes: Uint8Array): number {
+  frameContentSize(bytes);
+  let at = (bytes[4] & SINGLE_SEGMENT ? 5 : 6) + (1 << (bytes[4] >> 6));
+  for (let last = false; !last;) {
+    if (at + BLOCK_HEADER > bytes.length) throw fault("it ends early");
+    const type = bytes[at] >> 1 & 3;
+    const size = bytes[at] >> 3 | bytes[at + 1] << 5 | bytes[at + 2] << 13;
+    if (type === 3) throw fault("a block of it is of no known type");
+    last = (bytes[at] & 1) === 1;
+    at += BLOCK_HEADER + (type === 1 ? 1 : size); // a block of one byte repeated has that byte alone
+  }
+  if (at > bytes.length) throw fault("it ends early");
+  return at;
+}
+
 function fault(why: string): FormatError {
   return new FormatError("zstd", `Cannot use the zstd frame: ${why}`);
 }

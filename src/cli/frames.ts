@@ -4,6 +4,9 @@ import type { Bytes } from "../bytes/bytes.ts";
 import type { FrameDecoder, FrameEncoder } from "../castore/stored_form.ts";
 import { FrameWorkers } from "./frame_workers.ts";
 
+/** Frames of less content are read by zstd as WebAssembly, which keeps its context: 5 µs for 1 KiB, and `node:zlib` takes 15. */
+const SHORT = 32 * 1024;
+
 /** How frames are made. */
 export interface FrameOptions {
   /** Level of zstd, 1 to 19. */
@@ -24,10 +27,31 @@ export function openFrames(options: FrameOptions | undefined): Frames {
     ? new FrameWorkers(options.workers, options.level)
     : undefined;
   return {
-    decoder: nativeFrames,
+    decoder: new Decoder(),
     encoder: workers ?? (options && hereAt(options.level)),
     [Symbol.asyncDispose]: async () => await workers?.[Symbol.asyncDispose](),
   };
+}
+
+/** Short frames by one decoder, long ones by the other. */
+class Decoder implements FrameDecoder {
+  #short: FrameDecoder = nativeFrames;
+  #asked = false;
+
+  decode(frame: Bytes, size: number): Bytes {
+    if (size >= SHORT) return nativeFrames.decode(frame, size);
+    if (!this.#asked) this.#loadShort();
+    return this.#short.decode(frame, size);
+  }
+
+  /** Loaded at the first frame: a store without any needs none. */
+  #loadShort(): void {
+    this.#asked = true;
+    import("../adapters/codecs/frame_decoder.ts").then(({ openFrameDecoder }) => openFrameDecoder()).then(
+      (decoder) => this.#short = decoder,
+      () => {}, // the other one reads all of them
+    );
+  }
 }
 
 function hereAt(level: number): FrameEncoder {

@@ -1,9 +1,11 @@
 /** Everything that is run in browsers, in a page and in a worker. */
 import { blobDamageContract, blobServiceContract } from "../contract/blob_service.ts";
 import { openBrowserCodecs } from "../../src/adapters/codecs/browser_codecs.ts";
+import { openFrameDecoder } from "../../src/adapters/codecs/frame_decoder.ts";
 import { byteStoreContract } from "../contract/byte_store.ts";
 import { codecContract } from "../contract/codec.ts";
 import { directoryDamageContract, directoryServiceContract } from "../contract/directory_service.ts";
+import { frameDecoderContract } from "../contract/frame_decoder.ts";
 import { packIndexContract } from "../contract/pack_index.ts";
 import { packedContract } from "../contract/packed.ts";
 import { pathInfoServiceContract } from "../contract/path_info_service.ts";
@@ -25,6 +27,7 @@ export const SUITES: readonly Suite[] = [
   ...vectorCases,
   hashPoolCases,
   suiteOf("codecs of browsers", codecContract, () => Promise.resolve(codec)),
+  suiteOf("frames of browsers", frameDecoderContract, openFrameDecoder),
   journalCases,
   transactionCases,
   suiteOf("names in idb", byteStoreContract, () => openStore("names")),

@@ -100,7 +100,7 @@ commandTest("pin, stats and gc over a store that a server filled, and serves aga
   );
   assert.equal(would, did.split("\n")[0].replace("deleted", "would delete") + "\n");
   assert.match(did, /\ngave back \S+ MiB: \d packs? removed, \d rewritten\n$/);
-  assert.ok(await folderSize(`${store}/bytes`) < size - 2_900_000);
+  assert.ok(await folderSize(`${store}/bytes`) < size / 2); // what was deleted was nine tenths of it
   await Deno.remove(`${store}/index.sqlite`); // made anew from what is left
   assert.match(await ok("stats", ...at), /garbage +0 B/);
 

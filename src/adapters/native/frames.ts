@@ -1,7 +1,7 @@
 /** zstd frames made and read by `node:zlib`. Each call makes a context anew, which takes 15 µs and more: not for short frames. */
 import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import type { Bytes } from "../../bytes/bytes.ts";
-import { frameContentSize } from "../../bytes/zstd_frame.ts";
+import { frameContentSize, frameLength } from "../../bytes/zstd_frame.ts";
 import { FormatError } from "../../errors.ts";
 import type { FrameDecoder } from "../../castore/stored_form.ts";
 
@@ -31,6 +31,8 @@ export const nativeFrames: FrameDecoder = {
     let content: Uint8Array;
     try {
       if (frameContentSize(frame) !== size) throw new Error("its content has another size");
+      // What follows a frame, or is missing after its content, is not noticed by zlib.
+      if (frameLength(frame) !== frame.length) throw new Error("more follows it");
       content = zstdDecompressSync(frame, {
         chunkSize: Math.max(SLACK, size),
         maxOutputLength: Math.max(1, size),
