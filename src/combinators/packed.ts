@@ -28,14 +28,7 @@ import { Forgotten } from "./forgotten.ts";
 import { PackReader, PACKS } from "./pack_reader.ts";
 import { OpenPack } from "./open_pack.ts";
 import { framePack } from "./pack_frames.ts";
-import {
-  type PackedParts,
-  type PackedStore,
-  type PackedUse,
-  type Packing,
-  packingOf,
-  useOf,
-} from "./packing.ts";
+import { type PackedParts, type PackedStore, type Packing, packingOf, useOf } from "./packing.ts";
 import { ALONE, rebuildIndex } from "./rebuild_index.ts";
 import { MAX_PACKED_KEY_LENGTH, type PackEntry, type PackLocation } from "./pack_index.ts";
 
@@ -211,7 +204,7 @@ class Packed implements PackedStore {
     return await compacting;
   }
 
-  use(): Promise<PackedUse> {
+  use(): ReturnType<PackedStore["use"]> {
     return useOf(this.#parts.index);
   }
 
