@@ -1,7 +1,11 @@
 /** Threads that compress beside the main one. They are started when there is something to compress. */
+import { Budget } from "../bytes/budget.ts";
 import { type Bytes, concat } from "../bytes/bytes.ts";
 import type { FrameEncoder } from "../castore/stored_form.ts";
 import type { FrameBatch, FrameTask } from "./frame_worker.ts";
+
+/** Batches that a worker has at once: while it is at one, the next is there already. A batch is a copy of its values. */
+const AT_ONCE = 2;
 
 /** A worker, and who waits for it. */
 interface Hand {
@@ -14,24 +18,31 @@ export class FrameWorkers implements FrameEncoder, AsyncDisposable {
   #most: number;
   #level: number;
   #hands: Hand[] = [];
+  #batches: Budget;
 
   /** @param level of zstd, 1 to 19 */
   constructor(workers: number, level: number) {
     this.#most = workers;
     this.#level = level;
+    this.#batches = new Budget(AT_ONCE * workers);
   }
 
   async encode(values: readonly Bytes[]): Promise<(Bytes | undefined)[]> {
-    const { buffer, lengths } = await this.#send(
-      concat(values).buffer,
-      Uint32Array.from(values, ({ length }) => length),
-    );
-    let at = 0;
-    return Array.from(lengths, (length) => {
-      if (length === 0) return undefined;
-      at += length;
-      return new Uint8Array(buffer, at - length, length);
-    });
+    await this.#batches.take(1);
+    try {
+      const { buffer, lengths } = await this.#send(
+        concat(values).buffer,
+        Uint32Array.from(values, ({ length }) => length),
+      );
+      let at = 0;
+      return Array.from(lengths, (length) => {
+        if (length === 0) return undefined;
+        at += length;
+        return new Uint8Array(buffer, at - length, length);
+      });
+    } finally {
+      this.#batches.give(1);
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {
