@@ -7,6 +7,8 @@
  *   blob/<b3>       long value: chunk list of a blob of several chunks
  *   outboard/<b3>   long value: outboard of a blob of several chunks; made anew from the blob where it is missing
  *   dir/<b3>        long value: canonical encoding of one Directory
+ *   pressed/<b3>    long value: how a NAR lies in zstd frames (`store/pressed_nar.ts`); not named by its own digest, and made anew from
+ *                   the NAR's contents where it is missing
  *
  * Names (the `names` of a home; each an encoded message of `firn.store.v1`):
  *
@@ -44,6 +46,7 @@ export const chunkKey = (digest: Digest): string => "chunk/" + toHex(digest);
 export const blobKey = (digest: Digest): string => "blob/" + toHex(digest);
 export const outboardKey = (digest: Digest): string => "outboard/" + toHex(digest);
 export const directoryKey = (digest: Digest): string => "dir/" + toHex(digest);
+export const pressedKey = (name: Digest): string => "pressed/" + toHex(name);
 export const pathKey = (hashPart: string): string => "path/" + hashPart;
 export const narKey = (narSha256Nix32: string): string => "nar/" + narSha256Nix32;
 export const uploadKey = (fileName: string): string => "upload/" + fileName;

@@ -1,4 +1,6 @@
 /** The options about compression. */
+import { isLoopbackHost } from "../server/peer.ts";
+import type { NarForm } from "../store/nar_url.ts";
 import { UsageError } from "./usage.ts";
 
 /** How chunks are compressed when they are stored. */
@@ -25,4 +27,26 @@ export function parseCompress(text: string): CompressOptions | undefined {
     throw new UsageError(`Cannot use --compress ${text}: want zstd, zstd:${least} to zstd:${most}, or none`);
   }
   return { level: number };
+}
+
+export const NAR_COMPRESSION_HELP = `  --nar-compression zstd|none
+                            what narinfos offer NARs as: put together
+                            from the zstd frames that are stored, or
+                            plain; both can be fetched whatever this is
+                            [none where it listens on this machine only,
+                            or chunks are stored plain; else zstd]                          FIRN_NAR_COMPRESSION
+`;
+
+/**
+ * What narinfos offer. When nothing is said, that depends on where HTTP is listened for, and on how chunks are stored. Throws
+ * {@link UsageError}.
+ */
+export function parseNarCompression(
+  text: string | undefined,
+  host: string,
+  compress: CompressOptions | undefined,
+): NarForm {
+  if (text === undefined) return compress === undefined || isLoopbackHost(host) ? "none" : "zstd";
+  if (text === "zstd" || text === "none") return text;
+  throw new UsageError(`Cannot use --nar-compression ${text}: want zstd or none`);
 }

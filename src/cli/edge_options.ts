@@ -10,8 +10,15 @@ import { UsageError } from "./usage.ts";
 const OF_LISTENING =
   /^FIRN_(LISTEN|CONTENT_LISTEN|CONTENT_ORIGIN|GRPC_LISTEN|GRPC_TLS_CERT|GRPC_TLS_KEY|METRICS_LISTEN|NEAR)$/;
 
-/** What is taken when the environment does not say: threads cost memory, of which such platforms give little. */
-const DEFAULTS: Readonly<Record<string, string>> = { FIRN_STORE: "kv:", FIRN_HASH_WORKERS: "0" };
+/**
+ * What is taken when the environment does not say: threads cost memory, of which such platforms give little, and what is sent is
+ * counted.
+ */
+const DEFAULTS: Readonly<Record<string, string>> = {
+  FIRN_STORE: "kv:",
+  FIRN_HASH_WORKERS: "0",
+  FIRN_NAR_COMPRESSION: "zstd",
+};
 
 /** The options of an endpoint. Throws {@link UsageError} for what cannot be done there. */
 export function readEdgeOptions(env: (name: string) => string | undefined): ServeOptions {

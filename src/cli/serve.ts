@@ -39,9 +39,9 @@ export async function serve(args: readonly string[]): Promise<void> {
   });
   const servers: Listening[] = [];
   const content = options.contentListen &&
-    listenHttp(options.contentListen, (request, peer) => contents(request, peer), underWay, log);
+    listenHttp(options.contentListen, (request, peer) => server.contents(request, peer), underWay, log);
   if (content) servers.push(content);
-  const { fetch, rpc, contents } = createServer({
+  await using server = createServer({
     ...store,
     ...options,
     contentOrigin: options.contentOrigin ?? content?.address,
@@ -60,6 +60,10 @@ export async function serve(args: readonly string[]): Promise<void> {
     stopping: stopping.signal,
     log,
   });
+  const { fetch, rpc } = server;
+  if (options.narCompression === "zstd" && !server.presses) {
+    log("narinfos offer NARs uncompressed: this store keeps no zstd frames");
+  }
   try {
     if (watching.metricsListen !== undefined) {
       const figures = figuresSite(readiness, metrics);

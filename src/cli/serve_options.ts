@@ -1,10 +1,17 @@
 /** The options of `firn serve`: what they are called, what they may be, and what they are when nothing is said. */
 import { parseArgs } from "node:util";
 import { ACCESS_FLAGS, ACCESS_HELP, type AccessOptions, parseAccess } from "./access_options.ts";
-import { COMPRESS_HELP, type CompressOptions, parseCompress } from "./compression_options.ts";
+import {
+  COMPRESS_HELP,
+  type CompressOptions,
+  NAR_COMPRESSION_HELP,
+  parseCompress,
+  parseNarCompression,
+} from "./compression_options.ts";
 import { parseKvTimeout, parsePacks } from "./kv_options.ts";
 import { type SigningKeyOptions, splitSigningKeys } from "./signing_keys.ts";
 import { readWatchOptions, WATCH_FLAGS, WATCH_HELP, type WatchOptions } from "./watch_options.ts";
+import type { NarForm } from "../store/nar_url.ts";
 import { UsageError } from "./usage.ts";
 
 export const SERVE_HELP = `firn serve: serve a Nix store over HTTP and gRPC
@@ -48,7 +55,7 @@ usage: firn serve [options]
                             server's own may, and all may read;
                             may be given several times                                      FIRN_ALLOW_ORIGIN (A B…)
 ${ACCESS_HELP}
-${WATCH_HELP}${COMPRESS_HELP}  --directory-sizes documented|snix
+${WATCH_HELP}${COMPRESS_HELP}${NAR_COMPRESSION_HELP}  --directory-sizes documented|snix
                             how Directories written here count their
                             entries; snix: as running snix stores do      [documented]      FIRN_DIRECTORY_SIZES
   --hash-workers N          threads that hash and compress beside the main
@@ -103,6 +110,7 @@ export interface ServeOptions extends SigningKeyOptions {
   readonly hashWorkers: number;
   /** `undefined`: chunks are stored plain. */
   readonly compress: CompressOptions | undefined;
+  readonly narCompression: NarForm;
 }
 
 /** The options of a command line and its environment; `undefined` when help was asked for. */
@@ -137,6 +145,7 @@ export function readOptions(
         "directory-sizes": { type: "string" },
         "hash-workers": { type: "string" },
         compress: { type: "string" },
+        "nar-compression": { type: "string" },
         help: { type: "boolean", short: "h" },
       },
     }));
@@ -145,8 +154,10 @@ export function readOptions(
   }
   if (values.help) return undefined;
   const store = values.store ?? env("FIRN_STORE") ?? "./firn-store";
+  const compress = parseCompress(values.compress ?? env("FIRN_COMPRESS") ?? "zstd");
+  const listen = parseTcp(values.listen ?? env("FIRN_LISTEN") ?? "127.0.0.1:8080");
   return {
-    listen: parseTcp(values.listen ?? env("FIRN_LISTEN") ?? "127.0.0.1:8080"),
+    listen,
     ...parseContent(
       values["content-listen"] ?? env("FIRN_CONTENT_LISTEN"),
       values["content-origin"] ?? env("FIRN_CONTENT_ORIGIN"),
@@ -185,7 +196,12 @@ export function readOptions(
       ["documented", "snix"] as const,
     ),
     hashWorkers: parseHashWorkers(values["hash-workers"] ?? env("FIRN_HASH_WORKERS")),
-    compress: parseCompress(values.compress ?? env("FIRN_COMPRESS") ?? "zstd"),
+    compress,
+    narCompression: parseNarCompression(
+      values["nar-compression"] ?? env("FIRN_NAR_COMPRESSION"),
+      listen.hostname,
+      compress,
+    ),
   };
 }
 

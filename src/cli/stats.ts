@@ -1,7 +1,7 @@
 /** `firn stats`: what a store holds, in words. */
 import { formatStorePath } from "../nix/store_path.ts";
 import { measureStore, type StoreStatistics } from "../store/statistics.ts";
-import type { ValueKind } from "../store/contents.ts";
+import type { ContentsKind } from "../store/owners.ts";
 import type { PackedUse } from "../combinators/packed.ts";
 import { openStopped } from "./home.ts";
 import { InterruptedError, Interruption, Progress } from "./progress.ts";
@@ -72,32 +72,32 @@ async function printPaths(statistics: StoreStatistics): Promise<void> {
 }
 
 /** As a person calls them. */
-const KINDS: readonly [string, ValueKind][] = [
+const KINDS: readonly [string, ContentsKind][] = [
   ["chunks", "chunk"],
   ["folders", "dir"],
   ["lists", "blob"],
   ["outboards", "outboard"],
+  ["runs", "run"],
+  ["pressed", "pressed"],
 ];
 
 /** What there would be as archives, what is left of it, and of what that is made. */
 function* report(
-  { paths, narBytes, contents, garbage, broken }: StoreStatistics,
+  { paths, narBytes, contents, distinct, stored, garbage, broken }: StoreStatistics,
   use: PackedUse,
 ): Generator<string> {
-  const all = { values: 0, bytes: 0, stored: 0 };
-  for (const { values, bytes, stored } of Object.values(contents)) {
-    all.values += values;
-    all.bytes += bytes;
-    all.stored += stored;
-  }
   const row = (name: string, bytes: number, note: string) =>
     `${name.padEnd(14)}${formatSize(bytes).padStart(12)}  ${note}`;
   const less = (bytes: number) => {
     return bytes > 0 && narBytes > bytes ? `, ${(narBytes / bytes).toFixed(2)} times less` : "";
   };
   yield row("archives", narBytes, `of ${count(paths, "path")}`);
-  yield row("after sharing", all.bytes, `${count(all.values, "value")}, each once${less(all.bytes)}`);
-  yield row("stored", all.stored, `with compression${less(all.stored)}`);
+  yield row(
+    "after sharing",
+    distinct.bytes,
+    `${count(distinct.values, "value")}, each once${less(distinct.bytes)}`,
+  );
+  yield row("stored", stored, `as it lies in packs${less(stored)}`);
   for (const [name, kind] of KINDS) {
     const { values, bytes, stored } = contents[kind];
     const of = stored === bytes ? "" : `of ${formatSize(bytes)}, `;

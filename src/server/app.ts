@@ -3,6 +3,7 @@
  */
 import { Hono } from "hono";
 import { Budget } from "../bytes/budget.ts";
+import type { Node } from "../castore/node.ts";
 import { contentRoutes } from "./content.ts";
 import type { ServerContext, ServerOptions } from "./context.ts";
 import { crossOrigin, ownPagesWrite } from "./cors.ts";
@@ -14,10 +15,13 @@ import { tokenRoutes } from "./access/token_routes.ts";
 import { errorResponse, statusOf } from "./http_error.ts";
 import { KeptNarInfos } from "./kept_nar_infos.ts";
 import { landingPage } from "./landing_page.ts";
-import { nixCacheRoutes, notFound, text } from "./nix_cache.ts";
+import { nixCacheRoutes, text } from "./nix_cache.ts";
+import { notFound } from "./not_found.ts";
 import { facts, pageRoutes } from "./page.ts";
 import { type Peer, UNKNOWN_PEER } from "./peer.ts";
+import { PressedNars } from "./pressed_nars.ts";
 import { Readiness } from "./readiness.ts";
+import { RootOwners } from "./root_owners.ts";
 import { SlowReaders } from "./slow_readers.ts";
 import { METRICS_TYPE } from "./watch/metrics.ts";
 import { provenPathInfos } from "../store/prove.ts";
@@ -36,14 +40,19 @@ const IN_FLIGHT = 16 * 1024 * 1024;
 const TIB = 1024 ** 4;
 const ALLOWED = ["GET", "HEAD", "PUT", "OPTIONS"];
 
-/** A store that is served: to the platform's own listener, and to one of HTTP/2 that can end a gRPC call. */
-export interface Server {
+/**
+ * A store that is served: to the platform's own listener, and to one of HTTP/2 that can end a gRPC call. Disposing ends what goes on
+ * behind requests, which must be over before the store is closed.
+ */
+export interface Server extends AsyncDisposable {
   /** Answers everything but native gRPC. Who sent it is what the platform tells; without, it is nobody near. */
   readonly fetch: (request: Request, peer?: Peer) => Response | Promise<Response>;
   /** Answers remote calls in all their protocols. */
   readonly rpc: Rpc;
   /** Answers an origin of its own, where contents of store paths may run scripts. */
   readonly contents: (request: Request, peer?: Peer) => Response | Promise<Response>;
+  /** Whether NARs can be pressed, for which the store must keep frames. */
+  readonly presses: boolean;
 }
 
 /** The application over a store. Its `fetch` is the handler. */
@@ -70,7 +79,13 @@ export function createServer(options: ServerOptions): Server {
     if (door.watch) door.answered(new HttpAsking(request, peer, door), "narinfo", 200, text.length);
     return new Response(text, { headers });
   };
-  return { fetch, rpc, contents: behind(door, contentSite(context).fetch, logFailure, readers) };
+  return {
+    fetch,
+    rpc,
+    contents: behind(door, contentSite(context).fetch, logFailure, readers),
+    presses: context.pressed !== undefined,
+    [Symbol.asyncDispose]: async () => await context.pressed?.[Symbol.asyncDispose](),
+  };
 }
 
 /** Paths that are files of the page. */
@@ -80,6 +95,17 @@ function isPageOf({ page }: ServerContext): (path: string) => boolean {
 
 function contextOf(options: ServerOptions): ServerContext {
   const narInfos = options.alone ? new KeptNarInfos() : undefined;
+  const owners = new RootOwners();
+  const log = options.log ?? (() => {});
+  const logFailure = options.watch?.tells ? () => {} : log;
+  const pressed = PressedNars.over({
+    ...options,
+    owners,
+    log,
+    eager: options.narCompression === "zstd",
+    onDropped: () => narInfos?.clear(),
+  });
+  const heard = narInfos?.watch(options.pathInfos) ?? options.pathInfos;
   const all = {
     alone: false,
     secretKeys: [],
@@ -87,17 +113,21 @@ function contextOf(options: ServerOptions): ServerContext {
     wantMassQuery: true,
     strictReferences: false,
     sizes: "documented" as const,
+    narCompression: "none" as const,
     writingOrigins: [],
     maxNarSize: TIB,
     maxMessageBytes: 4 * 1024 * 1024,
     stallMs: 300_000,
-    log: () => {},
     ...options,
+    log,
     narInfos,
-    pathInfos: narInfos?.watch(options.pathInfos) ?? options.pathInfos,
+    owners,
+    pressed,
+    pathInfos: pressed?.watch(heard) ?? heard,
     budget: new Budget(IN_FLIGHT),
     readiness: options.readiness ?? readinessOf(options),
-    logFailure: options.watch?.tells ? () => {} : options.log ?? (() => {}),
+    logFailure,
+    pressedFile: pressed && ((node: Node) => pressed.ofReceived(node)),
   };
   return { ...all, provenPathInfos: provenPathInfos(all) };
 }

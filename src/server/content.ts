@@ -48,11 +48,10 @@ import type { ServerContext } from "./context.ts";
 import { readDelimited, writeDelimited } from "../bytes/delimited.ts";
 import { HttpError } from "./http_error.ts";
 import { joinedDirectories, proving, putJoined } from "./joined.ts";
-import { notFound } from "./nix_cache.ts";
-import { parseRange } from "./ranges.ts";
+import { notFound } from "./not_found.ts";
+import { FOR_EVER, isKnown, rangedResponse } from "./ranged_file.ts";
 import { callerOf, noted } from "./visitors.ts";
 
-const FOR_EVER = "public, max-age=31536000, immutable";
 const PROTOBUF = { "content-type": "application/x-protobuf", "x-content-type-options": "nosniff" };
 const DIGEST = ":digest{(?:[A-Za-z0-9_\\-]{43}|[0-9a-fA-F]{64})}";
 
@@ -98,38 +97,16 @@ async function putBlob(c: Context, claimed: Digest | undefined, context: ServerC
 async function getBlob(c: Context, digest: Digest, context: ServerContext): Promise<Response> {
   const blob = await context.blobs.open(digest);
   if (!blob) return notFound();
-  const etag = `"${toBase64Url(digest)}"`;
-  const headers: Record<string, string> = {
-    "content-type": "application/octet-stream",
-    "x-content-type-options": "nosniff",
-    "cache-control": FOR_EVER,
-    "accept-ranges": "bytes",
-    etag,
-  };
-  if (isKnown(c, etag)) return new Response(null, { status: 304, headers });
-  const ifRange = c.req.header("if-range");
-  const range = ifRange === undefined || ifRange === etag
-    ? parseRange(c.req.header("range"), blob.size)
-    : undefined;
-  if (range === "unsatisfiable") {
-    throw new HttpError(416, `Cannot serve that range: the blob has ${blob.size} bytes`, {
-      "content-range": `bytes */${blob.size}`,
-      "accept-ranges": "bytes",
-    });
-  }
-  headers["content-length"] = String(range ? range.end - range.start : blob.size);
-  if (range) headers["content-range"] = `bytes ${range.start}-${range.end - 1}/${blob.size}`;
-  const status = range ? 206 : 200;
-  if (c.req.method === "HEAD") return new Response(null, { status, headers });
-  const part = range ? await context.blobs.open(digest, { range }) : blob;
-  if (!part) return notFound();
-  return new Response(toReadable(logged(part, "a blob", context)), { status, headers });
-}
-
-/** Whether the client says that it has what this ETag stands for. */
-function isKnown(c: Context, etag: string): boolean {
-  const known = c.req.header("if-none-match")?.split(",").map((tag) => tag.trim().replace(/^W\//, ""));
-  return known?.some((tag) => tag === etag || tag === "*") ?? false;
+  return await rangedResponse(c, {
+    what: "the blob",
+    size: blob.size,
+    etag: `"${toBase64Url(digest)}"`,
+    headers: { "content-type": "application/octet-stream", "x-content-type-options": "nosniff" },
+    async read(range) {
+      const part = range ? await context.blobs.open(digest, { range }) : blob;
+      return part && logged(part, "a blob", context);
+    },
+  });
 }
 
 function parseSliceRange(text: string | null): BaoRange {

@@ -5,11 +5,15 @@ import type { HashProvider } from "../hash/hasher.ts";
 import type { SecretKey } from "../nix/signature.ts";
 import type { Codec } from "../store/codec.ts";
 import type { PathInfoService } from "../store/path_info_service.ts";
+import type { NarForm } from "../store/nar_url.ts";
+import type { ProofOptions } from "../store/prove.ts";
 import type { Services } from "../store/services.ts";
 import type { DoorOptions } from "./door.ts";
 import type { KeptNarInfos } from "./kept_nar_infos.ts";
-import type { Readiness } from "./readiness.ts";
 import type { PageFiles } from "./page.ts";
+import type { PressedNars } from "./pressed_nars.ts";
+import type { Readiness } from "./readiness.ts";
+import type { RootOwners } from "./root_owners.ts";
 
 /** The platform's way to make a WebSocket of a request, with the subprotocol chosen. */
 export type UpgradeWebSocket = (request: Request, protocol: string) => {
@@ -18,7 +22,14 @@ export type UpgradeWebSocket = (request: Request, protocol: string) => {
 };
 
 /** Options that have no default. */
-type Optional = keyof DoorOptions | "page" | "upgradeWebSocket" | "stopping" | "contentOrigin" | "metrics";
+type Optional =
+  | keyof DoorOptions
+  | "bytes"
+  | "page"
+  | "upgradeWebSocket"
+  | "stopping"
+  | "contentOrigin"
+  | "metrics";
 
 /** A store and how it is to be served. */
 export interface ServerOptions extends Services, DoorOptions {
@@ -32,6 +43,11 @@ export interface ServerOptions extends Services, DoorOptions {
   readonly wantMassQuery?: boolean;
   /** Refuse paths whose contents mention paths they do not list; default false: they are logged and recorded. */
   readonly strictReferences?: boolean;
+  /**
+   * What narinfos say NARs are served as: `zstd` where they are pressed, which is then done when a path is published. Needs `bytes`, and
+   * a store that gives chunks as they are stored. Default `none`. Both are served at their URLs, whatever this is.
+   */
+  readonly narCompression?: NarForm;
   /** Which sizes Directories get; default `documented`. */
   readonly sizes?: SizeRule;
   /**
@@ -77,4 +93,9 @@ export interface ServerContext
   readonly logFailure: (line: string) => void;
   /** Narinfos that were served, if the server is alone with its store. */
   readonly narInfos: KeptNarInfos | undefined;
+  /** Paths of root nodes, for messages. */
+  readonly owners: RootOwners;
+  /** The NARs that are pressed, if the store can do that. */
+  readonly pressed: PressedNars | undefined;
+  readonly pressedFile: ProofOptions["pressedFile"];
 }

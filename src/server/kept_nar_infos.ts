@@ -3,7 +3,8 @@
  * signatures as there are keys.
  *
  * One that is kept is right as long as its path info stays as it was. So this is for a server that is alone with its
- * store: every change then passes through the service given here, and is heard of. Absence is not kept.
+ * store: every change then passes through the service given here, and is heard of. Absence is not kept, and neither is a narinfo
+ * whose NAR may soon be served in another form.
  */
 import type { Bytes } from "../bytes/bytes.ts";
 import { Lru } from "../bytes/lru.ts";
@@ -28,6 +29,13 @@ export interface KeptNarInfo {
   readonly headers: Record<string, string>;
 }
 
+/** A narinfo that was rendered. */
+export interface RenderedNarInfo {
+  readonly text: Bytes;
+  /** Whether it stays as it is while the path info does. */
+  readonly isFinal: boolean;
+}
+
 export class KeptNarInfos {
   #kept = new Lru<string, KeptNarInfo>(KEPT);
   /** Those being rendered, each by its own token: a change makes what is rendered from before it worthless. */
@@ -45,19 +53,29 @@ export class KeptNarInfos {
     return this.#kept.get(url.slice(slash + 1, -SUFFIX.length));
   }
 
-  /** Renders a narinfo and keeps it, unless the path info changes meanwhile. */
-  async render(hashPart: string, render: () => Promise<Bytes | undefined>): Promise<Bytes | undefined> {
+  /** Renders a narinfo and keeps it if it is final, unless the path info changes meanwhile. */
+  async render(
+    hashPart: string,
+    render: () => Promise<RenderedNarInfo | undefined>,
+  ): Promise<Bytes | undefined> {
     const token = Symbol();
     this.#rendering.set(hashPart, token);
     try {
-      const text = await render();
-      if (text && this.#rendering.get(hashPart) === token) {
+      const rendered = await render();
+      if (rendered?.isFinal && this.#rendering.get(hashPart) === token) {
+        const { text } = rendered;
         this.#kept.set(hashPart, { text, headers: headersOf(text) }, text.length + WEIGHT);
       }
-      return text;
+      return rendered?.text;
     } finally {
       if (this.#rendering.get(hashPart) === token) this.#rendering.delete(hashPart);
     }
+  }
+
+  /** Keeps none of those that are kept or being rendered. */
+  clear(): void {
+    this.#kept = new Lru(KEPT);
+    this.#rendering.clear();
   }
 
   /** The same path infos; what changes through them is heard of here. */

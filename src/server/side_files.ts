@@ -18,7 +18,7 @@ import { readAtMost, readBody } from "./bodies.ts";
 import { contentEncoding } from "./content_encoding.ts";
 import type { ServerContext } from "./context.ts";
 import type { Caller } from "./door.ts";
-import { notFound } from "./nix_cache.ts";
+import { notFound } from "./not_found.ts";
 import { callerOf } from "./visitors.ts";
 
 /** Longest log, in bytes. */

@@ -10,7 +10,7 @@ import { follow } from "../store/follow.ts";
 import type { ServerContext } from "./context.ts";
 import { errorResponse, statusOf } from "./http_error.ts";
 import { failed } from "./visitors.ts";
-import { notFound } from "./nix_cache.ts";
+import { notFound } from "./not_found.ts";
 import { pathInfosFor } from "./access/reach.ts";
 import { callerOf } from "./visitors.ts";
 import { type Liveliness, storePage, type StorePagesOptions } from "./store_pages.ts";

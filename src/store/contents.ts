@@ -15,14 +15,16 @@ import {
   joinLong,
   outboardKey,
   piecesOf,
+  pressedKey,
 } from "../castore/layout.ts";
 import type { Node } from "../castore/node.ts";
 import { directoryItems } from "../castore/read_directory.ts";
 import { DamageError } from "../errors.ts";
 import { blake3 } from "../hash/blake3.ts";
+import { PressedNar } from "./pressed_nar.ts";
 
 /** Kinds of stored values, as the layout of the keys has them. */
-export type ValueKind = "chunk" | "blob" | "outboard" | "dir";
+export type ValueKind = "chunk" | "blob" | "outboard" | "dir" | "pressed";
 
 /** Told what is found. */
 export interface ContentsVisitor {
@@ -92,6 +94,26 @@ export async function lookAtFile(
   } catch (error) {
     if (!(error instanceof DamageError)) throw error;
     visitor.broken("file", digest);
+  }
+}
+
+/**
+ * Tells what is stored of a pressed NAR, by the name of its record. One that is damaged, or not there, makes nothing broken: it is
+ * made anew when it is asked for.
+ */
+export async function lookAtPressed(bytes: ByteStore, name: Digest, visitor: ContentsVisitor): Promise<void> {
+  const key = pressedKey(name);
+  try {
+    const value = await bytes.get(key);
+    if (!value) return;
+    const pressed = new PressedNar(await joinLong(bytes, key, value), key);
+    visitor.value("pressed", name, value.length);
+    for (const piece of piecesOf(value, key)) visitor.value("chunk", piece.digest, piece.size);
+    for (let row = 0; row < pressed.count; row++) {
+      visitor.value("chunk", pressed.digest(row), pressed.size(row));
+    }
+  } catch (error) {
+    if (!(error instanceof DamageError)) throw error;
   }
 }
 

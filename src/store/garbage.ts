@@ -6,14 +6,15 @@
  *
  * 1. Records go before contents. Path infos go first, referrers before what they refer to; then records of NARs that no path has and
  *    that came longer ago than the grace (a narinfo may follow its NAR hours later); only then are the contents marked that the rest
- *    speaks of, and what is not marked is deleted: Directories, then lists, then chunks. Killed at any point, some garbage is
+ *    speaks of, and what is not marked is deleted: records of pressed NARs, Directories, then lists, then chunks. Killed at any point, some garbage is
  *    left, and the next collection finds it.
  * 2. What is used stays. Within the process every use of a value is known (`guarded`): one that was put, found or read in
  *    the last half hour, or while this collection goes on, is not deleted, nor what it stands for. Deleting and using one value
  *    wait for each other.
  * 3. What was deleted is noticed. Records are written under the watch of `collections.ts`, so that an upload which relies on
  *    contents used longer ago, or by another process, and loses some, takes its record back and says so.
- * 4. Before some are deleted, the records that came since are read, and what they speak of is marked.
+ * 4. Before some are deleted, the records that came since are read, and what they speak of is marked. So are NARs that were
+ *    pressed since.
  *
  * One collection at a time, by the claim of `collections.ts`. Memory: about 50 bytes a value that stays, 250 a path and 4
  * a reference, 50 a record.
@@ -172,7 +173,7 @@ class Collection {
     for (const node of this.#options.alsoKeep ?? []) await reach.addPartly(node);
     // What would have been deleted does not count. Otherwise what is there counts, whatever the rule was.
     const unless = this.#options.dryRun ? { isGone, rule: rule.rule } : undefined;
-    const roots = new RecordedRoots(names, reach, unless);
+    const roots = new RecordedRoots({ names, bytes: this.#bytes }, reach, unless);
     const markNew = () => roots.markNew(signal, (done) => this.#tell("mark", done, reach));
     await markNew();
     const sweep = new Sweep({
@@ -182,6 +183,7 @@ class Collection {
       dryRun: this.#options.dryRun ?? false,
       lengthOf: this.#options.lengthOf,
       signal,
+      onDeleted: (key) => roots.forgetPressed(key),
       onLook: (done) => this.#tell("sweep", done, reach),
       section: (work) =>
         this.#deleting(async () => {

@@ -6,6 +6,18 @@ import type { Digest } from "../castore/digest.ts";
 import { DigestTable } from "../castore/digest_table.ts";
 import type { ContentsVisitor, ValueKind } from "./contents.ts";
 
+/** Kinds of contents. Runs are chunks, but of pressed NARs alone: they repeat what other chunks hold. */
+export type ContentsKind = ValueKind | "run";
+
+/** Distinct values. */
+export interface Contents {
+  readonly values: number;
+  /** Bytes of their plain forms. */
+  readonly bytes: number;
+  /** Bytes they take as they are stored, compressed or not. */
+  readonly stored: number;
+}
+
 /** Of more than one owner. */
 const SHARED = 0xffffffff;
 /** Not found yet, though a Directory refers to it. */
@@ -16,10 +28,14 @@ class Owned {
   readonly digests = new DigestTable();
   #owners = new Uint32Array(1024);
   #lengths = new Uint32Array(1024);
-  /** Bytes of their plain forms. */
-  bytes = 0;
-  /** Bytes they take as they are stored. */
-  stored = 0;
+  /** Those that were found first, and from `beginLate` on. */
+  readonly early = { values: 0, bytes: 0, stored: 0 };
+  readonly late = { values: 0, bytes: 0, stored: 0 };
+  #firstLate = Infinity;
+
+  beginLate(): void {
+    this.#firstLate = this.digests.size;
+  }
 
   ownerOf(digest: Digest): number | undefined {
     const index = this.digests.indexOf(digest);
@@ -35,12 +51,25 @@ class Owned {
       this.#grow();
       this.#owners[index] = owner;
       this.#lengths[index] = UNKNOWN;
+      this.#amountOf(index).values++;
     }
     if (length !== undefined && this.#lengths[index] === UNKNOWN) {
       this.#lengths[index] = length;
-      this.bytes += length;
+      this.#amountOf(index).bytes += length;
     }
     if (this.#owners[index] !== owner) this.#owners[index] = SHARED;
+  }
+
+  /** So much room one of them takes. Returns its owner, if there is one. */
+  stored(digest: Digest, length: number): number | undefined {
+    const index = this.digests.indexOf(digest);
+    if (index < 0) return undefined;
+    this.#amountOf(index).stored += length;
+    return this.#owners[index];
+  }
+
+  #amountOf(index: number): { values: number; bytes: number; stored: number } {
+    return index < this.#firstLate ? this.early : this.late;
   }
 
   #grow(): void {
@@ -66,6 +95,7 @@ export class Owners implements ContentsVisitor {
     blob: new Owned(),
     outboard: new Owned(),
     dir: new Owned(),
+    pressed: new Owned(),
   };
   #broken = new DigestTable();
 
@@ -76,6 +106,19 @@ export class Owners implements ContentsVisitor {
 
   get size(): number {
     return Object.values(this.kinds).reduce((sum, { digests }) => sum + digests.size, 0);
+  }
+
+  /** All contents were told of: chunks that were not are runs. */
+  beginRuns(): void {
+    this.kinds.chunk.beginLate();
+  }
+
+  get contents(): Record<ContentsKind, Contents> {
+    const { chunk, blob, outboard, dir, pressed } = this.kinds;
+    return {
+      ...{ chunk: chunk.early, run: chunk.late, pressed: pressed.early },
+      ...{ blob: blob.early, outboard: outboard.early, dir: dir.early },
+    };
   }
 
   get brokenCount(): number {
@@ -103,10 +146,8 @@ export class Owners implements ContentsVisitor {
 
   /** A stored value, and the bytes that it takes; false if nobody owns it. */
   stored(kind: ValueKind, digest: Digest, length: number): boolean {
-    const owned = this.kinds[kind];
-    const owner = owned.ownerOf(digest);
+    const owner = this.kinds[kind].stored(digest, length);
     if (owner === undefined) return false;
-    owned.stored += length;
     if (owner !== SHARED) this.own[owner] += length;
     return true;
   }

@@ -31,6 +31,8 @@ import type { Services } from "./services.ts";
 export interface ProofOptions extends Services, HashContext {
   /** Refuse a path whose contents mention paths that its references do not list. */
   readonly strictReferences?: boolean;
+  /** What is known of the `.nar.zst` of a NAR that was received; without it none are taken. */
+  readonly pressedFile?: (node: Node) => Promise<{ readonly fileSize: number; readonly sha256: Bytes }>;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
 }

@@ -2,7 +2,7 @@
  * Publishing a path: everything its narinfo claims is recomputed from the bytes that were received, and only then does the
  * path become visible.
  */
-import { equals } from "../bytes/bytes.ts";
+import { type Bytes, equals } from "../bytes/bytes.ts";
 import { toHex } from "../bytes/hex.ts";
 import { encodeEntry } from "../castore/messages.ts";
 import { ClaimError, MissingError } from "../errors.ts";
@@ -64,7 +64,7 @@ async function proveAndPut(hashPart: string, narInfo: NarInfo, options: ProofOpt
     );
   }
   if (nar.narSize !== narSize) throw new ClaimError("NarSize", String(narSize), String(nar.narSize));
-  checkFile(narInfo, nar, file);
+  checkFile(narInfo, await describeFile(narInfo, nar, file, options));
   refuseMissing(missing);
   const info: PathInfo = {
     storePath,
@@ -94,9 +94,8 @@ async function fileOf({ url }: NarInfo, { names }: ProofOptions): Promise<NamedF
 }
 
 /** URL, Compression, FileHash and FileSize: those of a file that was received and held this NAR, or of how this store serves it. */
-function checkFile(narInfo: NarInfo, nar: UploadedNar, named: NamedFile | undefined): void {
+function checkFile(narInfo: NarInfo, file: DescribedFile): void {
   const { compression, fileHash, fileSize, narHash } = narInfo;
-  const file = describeFile(narInfo, nar, named);
   if (!equals(file.narSha256, narHash)) {
     throw new ClaimError(
       "NarHash",
@@ -117,7 +116,19 @@ function checkFile(narInfo: NarInfo, nar: UploadedNar, named: NamedFile | undefi
   }
 }
 
-function describeFile({ url, narHash }: NarInfo, nar: UploadedNar, named: NamedFile | undefined) {
+interface DescribedFile {
+  readonly narSha256: Bytes;
+  readonly compression: string;
+  readonly fileSize: number;
+  readonly sha256: Bytes;
+}
+
+async function describeFile(
+  { url, narHash }: NarInfo,
+  nar: UploadedNar,
+  named: NamedFile | undefined,
+  { pressedFile }: ProofOptions,
+): Promise<DescribedFile> {
   const castore = parseNarUrl(url);
   if (castore) {
     if (!equals(encodeEntry(castore.node), encodeEntry(nar.root))) {
@@ -128,7 +139,14 @@ function describeFile({ url, narHash }: NarInfo, nar: UploadedNar, named: NamedF
         `Cannot accept URL ${url}: it is of another NAR`,
       );
     }
-    return { narSha256: narHash, compression: "none", fileSize: nar.narSize, sha256: narHash };
+    if (castore.form === "none") {
+      return { narSha256: narHash, compression: "none", fileSize: nar.narSize, sha256: narHash };
+    }
+    if (!pressedFile) {
+      throw new MissingError("file", url, `Cannot accept URL ${url}: this store serves no NARs in zstd`);
+    }
+    const { fileSize, sha256 } = await pressedFile(nar.root);
+    return { narSha256: narHash, compression: "zstd", fileSize, sha256 };
   }
   if (!named?.received) {
     throw new MissingError(

@@ -5,7 +5,8 @@ import type { ByteStore } from "../castore/byte_store.ts";
 import type { Digest } from "../castore/digest.ts";
 import { DigestTable } from "../castore/digest_table.ts";
 import type { Node } from "../castore/node.ts";
-import { type ContentsVisitor, lookAtFile, type ValueKind, walkContents } from "./contents.ts";
+import { type ContentsVisitor, lookAtFile, lookAtPressed, type ValueKind, walkContents } from "./contents.ts";
+import { pressedName } from "./pressed_nar.ts";
 
 export class Reach implements ContentsVisitor {
   #bytes: ByteStore;
@@ -16,6 +17,7 @@ export class Reach implements ContentsVisitor {
   /** Only to be counted. */
   #outboards = new DigestTable();
   #chunks = new DigestTable();
+  #pressed = new DigestTable();
   #broken = new DigestTable();
 
   constructor(bytes: ByteStore, signal?: AbortSignal) {
@@ -25,7 +27,8 @@ export class Reach implements ContentsVisitor {
 
   /** Values reached. */
   get size(): number {
-    return this.#directories.size + this.#lists.size + this.#outboards.size + this.#chunks.size;
+    return this.#directories.size + this.#lists.size + this.#outboards.size + this.#chunks.size +
+      this.#pressed.size;
   }
 
   /** Files and Directories that should be there and are not, or are damaged. */
@@ -37,9 +40,11 @@ export class Reach implements ContentsVisitor {
     return this.#tableOf(kind).has(digest);
   }
 
-  /** Reaches all a node speaks of. */
+  /** Reaches all a node speaks of, and its NAR as it was pressed. */
   async add(node: Node): Promise<void> {
     await walkContents(this.#bytes, node, this, this.#signal);
+    const name = pressedName(node);
+    if (!this.#pressed.has(name)) await lookAtPressed(this.#bytes, name, this);
   }
 
   /** Reaches what is there of what a node speaks of. */
@@ -47,12 +52,13 @@ export class Reach implements ContentsVisitor {
     await walkContents(this.#bytes, node, this.#partly(), this.#signal);
   }
 
-  /** Reaches all that a stored value stands for: of a list its chunks, of a Directory what is below it. */
+  /** Reaches all that a stored value stands for: of a list or pressed NAR its chunks, of a Directory what is below it. */
   async addValue(kind: ValueKind, digest: Digest): Promise<void> {
     const visitor = this.#partly();
     if (kind === "dir") {
       await walkContents(this.#bytes, { type: "directory", digest, size: 0n }, visitor, this.#signal);
     } else if (kind === "chunk") this.#chunks.add(digest);
+    else if (kind === "pressed") await lookAtPressed(this.#bytes, digest, visitor);
     else if (!this.#lists.has(digest)) await lookAtFile(this.#bytes, digest, undefined, visitor);
   }
 
@@ -80,6 +86,7 @@ export class Reach implements ContentsVisitor {
   }
 
   #tableOf(kind: ValueKind): DigestTable {
+    if (kind === "pressed") return this.#pressed;
     return kind === "dir" ? this.#directories : kind === "chunk" ? this.#chunks : this.#lists;
   }
 }

@@ -1,5 +1,9 @@
-/** The records that speak of contents, each read once and marked: path infos, records of NARs, side files. */
+/**
+ * The records that speak of contents, each read once and marked: path infos, records of NARs, side files. And pressed NARs whose
+ * records came after those of their paths were read: others may press beside a collection.
+ */
 import { fromText } from "../bytes/bytes.ts";
+import { fromHex } from "../bytes/hex.ts";
 import { fromNixBase32 } from "../bytes/nixbase32.ts";
 import type { ByteStore } from "../castore/byte_store.ts";
 import { DigestTable } from "../castore/digest_table.ts";
@@ -7,6 +11,7 @@ import { narKey, pathKey, SIDE_FILES } from "../castore/layout.ts";
 import type { Node } from "../castore/node.ts";
 import { blake3 } from "../hash/blake3.ts";
 import type { NarRule } from "./garbage_records.ts";
+import type { Home } from "./services.ts";
 import { decodeSideFile, decodeStoredPath, decodeUploadedNar } from "./messages.ts";
 import type { Reach } from "./reach.ts";
 
@@ -16,16 +21,21 @@ export interface Uncounted {
   readonly rule: NarRule;
 }
 
+const PRESSED = "pressed/";
 const PREFIXES = [pathKey(""), narKey(""), ...SIDE_FILES];
 
 export class RecordedRoots {
   #names: ByteStore;
+  #bytes: ByteStore;
   #reach: Reach;
   #uncounted: Uncounted | undefined;
   #seen = new DigestTable();
+  /** Records of pressed NARs that were there when all was marked first, and were no path's. */
+  #garbage: Set<string> | undefined;
 
-  constructor(names: ByteStore, reach: Reach, uncounted?: Uncounted) {
+  constructor({ names, bytes }: Home, reach: Reach, uncounted?: Uncounted) {
     this.#names = names;
+    this.#bytes = bytes;
     this.#reach = reach;
     this.#uncounted = uncounted;
   }
@@ -44,6 +54,24 @@ export class RecordedRoots {
         if (node) await this.#reach.add(node);
         await onMarked(this.#seen.size);
       }
+    }
+    await this.#markPressed(signal);
+  }
+
+  /** A record of a pressed NAR was deleted: another that comes under its name is new. */
+  forgetPressed(key: string): void {
+    this.#garbage?.delete(key);
+  }
+
+  async #markPressed(signal: AbortSignal | undefined): Promise<void> {
+    const first = this.#garbage === undefined;
+    const garbage = this.#garbage ??= new Set();
+    for await (const key of this.#bytes.list(PRESSED)) {
+      signal?.throwIfAborted();
+      const name = key.slice(PRESSED.length);
+      if (!/^[0-9a-f]{64}$/.test(name) || this.#reach.has("pressed", fromHex(name))) continue;
+      if (first) garbage.add(key);
+      else if (!garbage.has(key)) await this.#reach.addValue("pressed", fromHex(name));
     }
   }
 

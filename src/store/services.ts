@@ -24,6 +24,8 @@ export interface Services {
   readonly directories: DirectoryService;
   readonly pathInfos: PathInfoService;
   readonly names: ByteStore;
+  /** Where the chunks of its blobs are, if they are in a ByteStore; records of pressed NARs are kept beside them. */
+  readonly bytes?: ByteStore;
 }
 
 /** The services of a store that lives in a home. @param hashes who hashes blobs; default this thread */
@@ -33,5 +35,6 @@ export function servicesOver({ names, bytes }: Home, hashes?: BlobHashes): Servi
     directories: directoriesOver(bytes),
     pathInfos: pathInfosOver(names),
     names,
+    bytes,
   };
 }

@@ -12,11 +12,14 @@ import { fromHex } from "../bytes/hex.ts";
 import { fromNixBase32 } from "../bytes/nixbase32.ts";
 import { DigestTable } from "../castore/digest_table.ts";
 import { narKey, SIDE_FILES } from "../castore/layout.ts";
-import { type ValueKind, walkContents } from "./contents.ts";
+import type { Digest } from "../castore/digest.ts";
+import type { Node } from "../castore/node.ts";
+import { lookAtPressed, walkContents } from "./contents.ts";
 import { decodeUploadedNar } from "./messages.ts";
-import { Owners } from "./owners.ts";
+import { type Contents, type ContentsKind, Owners } from "./owners.ts";
 import { PathGraph, readPathInfos } from "./path_graph.ts";
 import type { PathInfo } from "./path_info.ts";
+import { pressedName } from "./pressed_nar.ts";
 import { sideFiles } from "./side_files.ts";
 
 export interface StatisticsOptions {
@@ -34,20 +37,16 @@ export interface Amount {
   readonly bytes: number;
 }
 
-/** Distinct values. */
-export interface Contents extends Amount {
-  /** Bytes of their plain forms. */
-  readonly bytes: number;
-  /** Bytes they take as they are stored, compressed or not. */
-  readonly stored: number;
-}
-
 export interface StoreStatistics {
   readonly paths: number;
   /** Bytes of the archives of all paths. */
   readonly narBytes: number;
   /** What is stored of paths, NARs without one, and side files: each distinct value once. */
-  readonly contents: Readonly<Record<ValueKind, Contents>>;
+  readonly contents: Readonly<Record<ContentsKind, Contents>>;
+  /** Of these, what paths, NARs and side files are made of, plain: what is left after sharing. Pressed NARs only repeat it. */
+  readonly distinct: Amount;
+  /** Bytes that all contents take as they are stored. */
+  readonly stored: number;
   /** What is stored and belongs to nothing, as it is stored: the next garbage collection may delete it. */
   readonly garbage: Amount;
   /** Files and Directories of paths that are not there, or are damaged. */
@@ -74,6 +73,12 @@ export async function measureStore(options: StatisticsOptions): Promise<StoreSta
   const [nars, side] = [graph.nodes.length, graph.nodes.length + 1];
   const owners = new Owners(graph.nodes.length + 2);
   const of = [...graph.present()].length;
+  /** NARs that may be pressed, and whose they are. */
+  const pressed: { owner: number; name: Digest }[] = [];
+  const walk = async (node: Node) => {
+    await walkContents(bytes, node, owners, signal);
+    pressed.push({ owner: owners.owner, name: pressedName(node) });
+  };
   const hashes = new DigestTable();
   const pathOfHash: number[] = [];
   let paths = 0;
@@ -83,7 +88,7 @@ export async function measureStore(options: StatisticsOptions): Promise<StoreSta
     if (owner === undefined) continue; // it came just now
     pathOfHash.push(...hashes.add(narSha256) ? [owner] : []);
     owners.owner = owner;
-    await walkContents(bytes, node, owners, signal);
+    await walk(node);
     narBytes += narSize;
     paths++;
     onProgress?.({ paths, of, values: owners.size });
@@ -94,7 +99,7 @@ export async function measureStore(options: StatisticsOptions): Promise<StoreSta
     // Of a path that is here it may have another root, of Directories sized by another rule: they are the path's.
     const known = hashes.indexOf(fromNixBase32(key.slice(narKey("").length)));
     owners.owner = known < 0 ? nars : pathOfHash[known];
-    await walkContents(bytes, decodeUploadedNar(value).root, owners, signal);
+    await walk(decodeUploadedNar(value).root);
   }
   owners.owner = side;
   for (const prefix of SIDE_FILES) {
@@ -102,24 +107,35 @@ export async function measureStore(options: StatisticsOptions): Promise<StoreSta
       await walkContents(bytes, { type: "file", ...file, executable: false }, owners, signal);
     }
   }
+  owners.beginRuns();
+  for (const { owner, name } of pressed) {
+    signal?.throwIfAborted();
+    owners.owner = owner;
+    await lookAtPressed(bytes, name, owners);
+  }
   const garbage = await measureStored(options, owners);
-  const amountOf = (kind: ValueKind): Contents => {
-    const { digests, bytes, stored } = owners.kinds[kind];
-    return { values: digests.size, bytes, stored };
-  };
+  const { contents } = owners;
   return {
     paths,
     narBytes,
-    contents: {
-      chunk: amountOf("chunk"),
-      blob: amountOf("blob"),
-      outboard: amountOf("outboard"),
-      dir: amountOf("dir"),
-    },
+    contents,
+    ...sumsOf(contents),
     garbage,
     broken: owners.brokenCount,
     eachPath: () => eachPath(names, graph, owners, signal),
   };
+}
+
+function sumsOf(contents: Record<ContentsKind, Contents>): Pick<StoreStatistics, "distinct" | "stored"> {
+  const distinct = { values: 0, bytes: 0 };
+  let all = 0;
+  for (const [kind, { values, bytes, stored }] of Object.entries(contents)) {
+    all += stored;
+    if (kind === "run" || kind === "pressed") continue;
+    distinct.values += values;
+    distinct.bytes += bytes;
+  }
+  return { distinct, stored: all };
 }
 
 /** Tells the owners what their values take, and resolves to those that nobody owns. */
@@ -129,7 +145,7 @@ async function measureStored(
 ): Promise<Amount> {
   let values = 0;
   let sum = 0;
-  for (const kind of ["dir", "blob", "outboard", "chunk"] as const) {
+  for (const kind of ["pressed", "dir", "blob", "outboard", "chunk"] as const) {
     for await (const { key, length } of lengths(kind + "/")) {
       signal?.throwIfAborted();
       const digest = key.slice(kind.length + 1);

@@ -1,6 +1,6 @@
 /**
- * The second half of a garbage collection: contents that were not marked. Directories go first, then lists, then chunks, so that a
- * list which is there has its chunks. A value that was used lately stays, with all it stands for.
+ * The second half of a garbage collection: contents that were not marked. Records of pressed NARs go first, then Directories, then
+ * lists, then chunks, so that a record or list which is there has its chunks. A value that was used lately stays, with all it stands for.
  */
 import { fromHex } from "../bytes/hex.ts";
 import type { ByteStore } from "../castore/byte_store.ts";
@@ -12,7 +12,7 @@ import type { Reach } from "./reach.ts";
 const AT_ONCE = 64;
 /** Values deleted before new records are looked for. */
 const SECTION = 65_536;
-const KINDS: readonly ValueKind[] = ["dir", "blob", "outboard", "chunk"];
+const KINDS: readonly ValueKind[] = ["pressed", "dir", "blob", "outboard", "chunk"];
 const DIGEST = /^[0-9a-f]{64}$/;
 
 export interface SweepOptions {
@@ -23,6 +23,8 @@ export interface SweepOptions {
   readonly lengthOf?: (key: string) => number | undefined | Promise<number | undefined>;
   readonly signal?: AbortSignal;
   readonly onLook: (values: number) => Promise<void>;
+  /** Told of the key of each value that was deleted. */
+  readonly onDeleted: (key: string) => void;
   /** Runs a part that deletes, after marking what records came. */
   readonly section: <T>(work: () => Promise<T>) => Promise<T>;
 }
@@ -96,6 +98,7 @@ export class Sweep {
       await reach.addValue(kind, fromHex(key.slice(kind.length + 1))); // used just now: so is what it stands for
       return;
     }
+    if (!dryRun) this.#options.onDeleted(key);
     this.#values++;
     this.#bytes += length;
   }

@@ -24,7 +24,7 @@ import type { Backing } from "../contract/_castore_samples.ts";
 import { type Need, permissions } from "../needs.ts";
 
 /** A home, the services over it, and what the cases about damage need. */
-export interface TestHome extends Home, Services, Backing, AsyncDisposable {}
+export interface TestHome extends Home, Omit<Services, "bytes">, Backing, AsyncDisposable {}
 
 /** A kind of home. */
 export interface HomeKind {

@@ -22,6 +22,7 @@ import {
   outboardKey,
   pathKey,
   piecesOf,
+  pressedKey,
   putLong,
   revokedKey,
   rootKey,
@@ -49,6 +50,7 @@ Deno.test("layout: the keys", () => {
   assert.equal(blobKey(DIGEST), "blob/" + HEX);
   assert.equal(outboardKey(DIGEST), "outboard/" + HEX);
   assert.equal(directoryKey(DIGEST), "dir/" + HEX);
+  assert.equal(pressedKey(DIGEST), "pressed/" + HEX);
   assert.equal(pathKey("00bgd045z0d4icpbc2yyz4gx48ak44la"), "path/00bgd045z0d4icpbc2yyz4gx48ak44la");
   const nar = "1wcwacrb5q36hpsx1shk0dkm26hwbmqmgi0nm973h9jqkdz3jz89";
   assert.equal(narKey(nar), "nar/" + nar);

@@ -63,6 +63,8 @@ Deno.test("endpoint: its store is the platform's, and no thread hashes, unless t
   assert.equal(options({ FIRN_STORE: "" }).store, "kv:");
   assert.equal(options({ FIRN_STORE: "kv+https://kv.example" }).store, "kv+https://kv.example");
   assert.deepEqual(options({ FIRN_SIGNING_KEYS: " a:b\n c:d " }).signingKeys, ["a:b", "c:d"]);
+  assert.equal(options({}).narCompression, "zstd");
+  assert.equal(options({ FIRN_NAR_COMPRESSION: "none" }).narCompression, "none");
   assert.equal(options({ FIRN_HASH_WORKERS: "2", FIRN_PRIORITY: "7" }).priority, 7);
 });
 

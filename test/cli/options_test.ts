@@ -42,6 +42,7 @@ Deno.test("without options, the defaults", () => {
     sizes: "documented",
     hashWorkers: Math.min(navigator.hardwareConcurrency - 1, 4),
     compress: { level: 1 },
+    narCompression: "none",
   });
 });
 
@@ -49,17 +50,21 @@ Deno.test("without options, the defaults", () => {
 const OPTIONS: [args: string[], env: Record<string, string>, set: Record<string, unknown>][] = [
   [["--listen", "0.0.0.0:0"], { FIRN_LISTEN: "0.0.0.0:0" }, {
     listen: { hostname: "0.0.0.0", port: 0 },
+    narCompression: "zstd",
   }],
   [["--listen=[::1]:65535"], { FIRN_LISTEN: "[::1]:65535" }, {
     listen: { hostname: "::1", port: 65535 },
   }],
   [["--listen", "cache.example:1"], { FIRN_LISTEN: "cache.example:1" }, {
     listen: { hostname: "cache.example", port: 1 },
+    narCompression: "zstd",
   }],
   [["--hash-workers", "0"], { FIRN_HASH_WORKERS: "0" }, { hashWorkers: 0 }],
   [["--hash-workers=64"], { FIRN_HASH_WORKERS: "64" }, { hashWorkers: 64 }],
   [["--compress", "none"], { FIRN_COMPRESS: "none" }, { compress: undefined }],
   [["--compress", "zstd"], { FIRN_COMPRESS: "zstd" }, {}],
+  [["--nar-compression", "zstd"], { FIRN_NAR_COMPRESSION: "zstd" }, { narCompression: "zstd" }],
+  [["--nar-compression=none"], { FIRN_NAR_COMPRESSION: "none" }, {}],
   [["--compress=zstd:19"], { FIRN_COMPRESS: "zstd:19" }, { compress: { level: 19 } }],
   [["--content-listen", "127.0.0.1:8081"], { FIRN_CONTENT_LISTEN: "127.0.0.1:8081" }, {
     contentListen: { hostname: "127.0.0.1", port: 8081 },
@@ -163,6 +168,7 @@ Deno.test("an option outweighs its variable", () => {
     sizes: "documented",
     hashWorkers: Math.min(navigator.hardwareConcurrency - 1, 4),
     compress: { level: 1 },
+    narCompression: "none",
   });
 });
 
@@ -217,6 +223,11 @@ Deno.test("values that cannot be are refused, and named, from both", () => {
     [["--compress=zstd:0"], { FIRN_COMPRESS: "zstd:0" }, /^Cannot use --compress zstd:0/],
     [["--compress=zstd:20"], { FIRN_COMPRESS: "zstd:20" }, /^Cannot use --compress zstd:20/],
     [["--compress="], { FIRN_COMPRESS: "" }, /^Cannot use --compress /],
+    [
+      ["--nar-compression", "xz"],
+      { FIRN_NAR_COMPRESSION: "xz" },
+      /^Cannot use --nar-compression xz: want zstd or none/,
+    ],
     [["--hash-workers=-1"], { FIRN_HASH_WORKERS: "-1" }, /^Cannot use --hash-workers -1/],
     [["--hash-workers", ""], { FIRN_HASH_WORKERS: "" }, /^Cannot use --hash-workers/],
     [["--priority", "high"], { FIRN_PRIORITY: "high" }, /^Cannot use --priority high: want a whole number/],
@@ -267,4 +278,17 @@ Deno.test("keys and rules may stand in variables themselves, and one flag weighs
   );
   assert.throws(() => access([], { FIRN_PRIVATE: "yes" }), /Cannot use FIRN_PRIVATE=yes: want 1 or 0/);
   assert.throws(() => access([], { FIRN_PRIVATE: "1" }), /nobody could read/);
+});
+
+Deno.test("narinfos offer NARs in zstd where others may ask, and frames are stored", () => {
+  const of = (...args: string[]) => readOptions(args, environment({}))!.narCompression;
+  for (const host of ["0.0.0.0", "[::]", "192.0.2.7", "store.example"]) {
+    assert.equal(of("--listen", `${host}:80`), "zstd", host);
+    assert.equal(of("--listen", `${host}:80`, "--nar-compression", "none"), "none", host);
+    assert.equal(of("--listen", `${host}:80`, "--compress", "none"), "none", host);
+  }
+  for (const host of ["127.0.0.1", "[::1]", "localhost"]) {
+    assert.equal(of("--listen", `${host}:80`), "none", host);
+    assert.equal(of("--listen", `${host}:80`, "--nar-compression", "zstd"), "zstd", host);
+  }
 });

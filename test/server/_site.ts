@@ -9,10 +9,10 @@ import { openCodecs } from "../../src/adapters/codecs/codecs.ts";
 import { nativeHashes } from "../../src/adapters/native/hashes.ts";
 import { type Bytes, concat, fromText } from "../../src/bytes/bytes.ts";
 import { toNixBase32 } from "../../src/bytes/nixbase32.ts";
-import { openHome } from "../../src/cli/home.ts";
+import { type HomeOptions, type OpenHome, openHome } from "../../src/cli/home.ts";
 import type { NarToken } from "../../src/nar/parser.ts";
 import { writeNar } from "../../src/nar/writer.ts";
-import { createApp, type ServerOptions } from "../../src/server/app.ts";
+import { createServer, type Server, type ServerOptions } from "../../src/server/app.ts";
 import { type Services, servicesOver } from "../../src/store/services.ts";
 import { type Need, permissions, testNeeding } from "../needs.ts";
 
@@ -24,26 +24,39 @@ export class Site implements AsyncDisposable {
   /** What it told its operator. */
   readonly log: string[] = [];
   readonly services: Services;
-  readonly app: ReturnType<typeof createApp>;
+  readonly app: Server;
   #resources: AsyncDisposableStack;
 
-  private constructor(services: Services, options: Partial<ServerOptions>, resources: AsyncDisposableStack) {
-    this.services = services;
+  private constructor(
+    readonly home: OpenHome,
+    options: Partial<ServerOptions>,
+    resources: AsyncDisposableStack,
+  ) {
+    const services = this.services = servicesOver(home);
     this.#resources = resources;
-    this.app = createApp({
+    this.app = createServer({
       ...services,
       codec: openCodecs(),
       hashes: nativeHashes,
       log: (line) => this.log.push(line),
       ...options,
     });
+    resources.use(this.app);
   }
 
   /** Opens a site over a store address. */
-  static async open(address: string, options: Partial<ServerOptions> = {}): Promise<Site> {
+  static async open(
+    address: string,
+    { frames, ...options }: Partial<ServerOptions> & Pick<HomeOptions, "frames"> = {},
+  ): Promise<Site> {
     const resources = new AsyncDisposableStack();
-    const home = resources.use(await openHome(address, () => {}));
-    return new Site(servicesOver(home), options, resources);
+    const home = resources.use(await openHome(address, () => {}, { frames }));
+    return new Site(home, options, resources);
+  }
+
+  /** A site over a home that is open, and stays so. */
+  static over(home: OpenHome, options: Partial<ServerOptions> = {}): Promise<Site> {
+    return Promise.resolve(new Site(home, options, new AsyncDisposableStack()));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

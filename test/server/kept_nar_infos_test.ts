@@ -108,10 +108,13 @@ Deno.test("kept narinfos: what was read before a change is not kept after it", a
     for (const fails of [false, true]) {
       const done = fails ? () => Promise.reject(new Error("no luck")) : () => Promise.resolve(info);
       const pathInfos = kept.watch({ put: done, delete: done } as unknown as PathInfoService);
-      await kept.render(HASH, () => Promise.resolve(fromText("old")));
+      await kept.render(HASH, () => Promise.resolve({ text: fromText("old"), isFinal: true }));
       assert.equal(toText(kept.get(HASH)!), "old");
       const reading = Promise.withResolvers<void>();
-      const rendered = kept.render(HASH, () => reading.promise.then(() => fromText("old")));
+      const rendered = kept.render(
+        HASH,
+        () => reading.promise.then(() => ({ text: fromText("old"), isFinal: true })),
+      );
       await change(pathInfos).catch(() => {});
       assert.equal(kept.get(HASH), undefined);
       reading.resolve();
@@ -125,9 +128,21 @@ Deno.test("kept narinfos: of many, those used last are kept", async () => {
   const kept = new KeptNarInfos();
   const text = fromText("x".repeat(64 * 1024));
   for (let i = 0; i < 1000; i++) {
-    await kept.render(`path ${i}`, () => Promise.resolve(text));
+    await kept.render(`path ${i}`, () => Promise.resolve({ text, isFinal: true }));
     assert.equal(kept.get("path 0"), text);
   }
   const count = Array.from({ length: 1000 }, (_, i) => kept.get(`path ${i}`)).filter(Boolean).length;
   assert.ok(count > 100 && count * text.length <= 32 * 1024 * 1024, `${count} are kept`);
+});
+
+Deno.test("kept narinfos: one that is not final is not kept, and none after all are cleared", async () => {
+  const kept = new KeptNarInfos();
+  const render = (isFinal: boolean) =>
+    kept.render(HASH, () => Promise.resolve({ text: fromText("text"), isFinal }));
+  assert.equal(toText((await render(false))!), "text");
+  assert.equal(kept.get(HASH), undefined);
+  await render(true);
+  assert.equal(toText(kept.get(HASH)!), "text");
+  kept.clear();
+  assert.equal(kept.get(HASH), undefined);
 });

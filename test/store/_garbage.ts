@@ -6,6 +6,9 @@ import { toNixBase32 } from "../../src/bytes/nixbase32.ts";
 import type { ByteStore } from "../../src/castore/byte_store.ts";
 import { guarded, type GuardedStore } from "../../src/castore/guarded_store.ts";
 import { blobKey, chunkKey, decodeChunkList, getLong, SIDE_FILES } from "../../src/castore/layout.ts";
+import { pressNar } from "../../src/store/press_nar.ts";
+import { PressedNar } from "../../src/store/pressed_nar.ts";
+import type { StoringBlobs } from "../../src/store/stored_chunks.ts";
 import type { Node } from "../../src/castore/node.ts";
 import { portableHashes } from "../../src/hash/hashes.ts";
 import { sha256 } from "../../src/hash/sha256.ts";
@@ -72,6 +75,16 @@ export class Site {
     }, { ...this.services, hashes: portableHashes, now: () => this.now });
   }
 
+  /** Presses the NAR of a path. */
+  async press(info: PathInfo): Promise<PressedNar> {
+    return await pressNar(info.node, {
+      ...this.services,
+      blobs: this.services.blobs as StoringBlobs,
+      bytes: this.guard,
+      hashes: portableHashes,
+    });
+  }
+
   async addSideFile(key: string, content: Bytes): Promise<void> {
     const { digest, size } = await this.services.blobs.put(content);
     await this.names.put(key, encodeSideFile({ digest, size, contentType: "text/plain" }));
@@ -97,7 +110,7 @@ export class Site {
     return (await Array.fromAsync(this.guard.unguarded.list(prefix))).sort();
   }
 
-  /** Fails unless all that is visible is whole: paths, records of NARs, side files, lists. */
+  /** Fails unless all that is visible is whole: paths, records of NARs, side files, lists, pressed NARs. */
   async assertWhole(): Promise<void> {
     const { unguarded } = this.guard;
     for await (const info of this.services.pathInfos.list()) {
@@ -123,6 +136,12 @@ export class Site {
       const list = decodeChunkList((await getLong(unguarded, key))!, key);
       assert.equal(key, blobKey(fromHex(key.slice(5))));
       for (const { digest } of list) assert.ok(await unguarded.has(chunkKey(digest)), `${key} lacks a chunk`);
+    }
+    for (const key of await this.keys("pressed/")) {
+      const pressed = new PressedNar((await getLong(unguarded, key))!, key);
+      for (let row = 0; row < pressed.count; row++) {
+        assert.ok(await unguarded.has(chunkKey(pressed.digest(row))), `${key} lacks a chunk`);
+      }
     }
   }
 

@@ -32,8 +32,22 @@ Deno.test("nar url: those other implementations write, both ways", () => {
   for (const [node, text] of VECTORS) {
     assert.equal(formatNarUrl(node, 136), `nar/snix-castore/${text}?narsize=136`);
     for (const kind of ["snix", "tvix"]) {
-      assert.deepEqual(parseNarUrl(`nar/${kind}-castore/${text}?narsize=136`), { node, narSize: 136 });
-      assert.deepEqual(parseNarUrl(`nar/${kind}-castore/${text}`), { node, narSize: undefined });
+      const form = "none";
+      assert.deepEqual(parseNarUrl(`nar/${kind}-castore/${text}?narsize=136`), { node, narSize: 136, form });
+      assert.deepEqual(parseNarUrl(`nar/${kind}-castore/${text}`), { node, narSize: undefined, form });
+    }
+  }
+});
+
+Deno.test("nar url: of the pressed NAR", () => {
+  for (const [node, text] of VECTORS) {
+    assert.equal(formatNarUrl(node, 136, "zstd"), `nar/snix-castore/${text}.nar.zst?narsize=136`);
+    for (const kind of ["snix", "tvix"]) {
+      assert.deepEqual(parseNarUrl(`nar/${kind}-castore/${text}.nar.zst?narsize=136`), {
+        node,
+        narSize: 136,
+        form: "zstd",
+      });
     }
   }
 });
@@ -62,6 +76,7 @@ Deno.test("nar url: broken ones are a FormatError", () => {
   const long = toBase64Url(new Uint8Array(10_000));
   for (
     const text of ["", "!", LINK + "=", LINK.slice(0, -2), LINK + "/x", LINK + "AAAA", named, long, "AAAA"]
+      .concat([".nar.zst", LINK + ".nar", LINK + ".nar.xz", LINK + ".nar.zst.nar.zst", named + ".nar.zst"])
   ) {
     assert.throws(() => parseNarUrl(`nar/snix-castore/${text}`), FormatError, text.slice(0, 60));
   }
@@ -73,5 +88,5 @@ Deno.test("nar url: a narsize over 2^53 - 1 is a FormatError", () => {
 
 Deno.test("nar url: the longest symlink fits", () => {
   const node: Node = { type: "symlink", target: new Uint8Array(4095).fill(0x61) };
-  assert.deepEqual(parseNarUrl(formatNarUrl(node, 5)), { node, narSize: 5 });
+  assert.deepEqual(parseNarUrl(formatNarUrl(node, 5)), { node, narSize: 5, form: "none" });
 });

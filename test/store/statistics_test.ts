@@ -1,7 +1,11 @@
 /** What a store says it holds, against what is there, and against what a deletion frees. */
 import assert from "node:assert/strict";
 import { fromText } from "../../src/bytes/bytes.ts";
-import { measureStore } from "../../src/store/statistics.ts";
+import { portableHashes } from "../../src/hash/hashes.ts";
+import type { Contents } from "../../src/store/owners.ts";
+import { pressNar } from "../../src/store/press_nar.ts";
+import { measureStore, type StoreStatistics } from "../../src/store/statistics.ts";
+import { givesStored } from "../../src/store/stored_chunks.ts";
 import type { PackedStore } from "../../src/combinators/packed.ts";
 import { HOMES } from "../castore/_homes.ts";
 import { pattern } from "../contract/_byte_store_samples.ts";
@@ -9,8 +13,11 @@ import { permissions, testNeeding } from "../needs.ts";
 import { pathOf, Site } from "./_garbage.ts";
 import { numbers, randomTree } from "./_trees.ts";
 
-function statisticsTest(name: string, test: (site: Site) => Promise<void>): void {
-  for (const kind of HOMES) {
+/** Homes that give values as they are stored, without which nothing is pressed. */
+const PACKED = HOMES.filter(({ name }) => name !== "memory" && name !== "deno kv");
+
+function statisticsTest(name: string, test: (site: Site) => Promise<void>, homes = HOMES): void {
+  for (const kind of homes) {
     testNeeding(...kind.needs)(`statistics, ${kind.name}: ${name}`, async () => {
       await using home = await kind.open();
       await test(new Site(home));
@@ -32,7 +39,7 @@ async function stored(
   site: Site,
 ): Promise<Record<string, { values: number; bytes: number; stored: number }>> {
   const kinds: Record<string, { values: number; bytes: number; stored: number }> = {};
-  for (const kind of ["chunk", "blob", "outboard", "dir"]) {
+  for (const kind of ["chunk", "blob", "outboard", "dir", "pressed"]) {
     const keys = await site.keys(kind + "/");
     const sum = { bytes: 0, stored: 0 };
     for (const key of keys) {
@@ -43,6 +50,14 @@ async function stored(
     kinds[kind] = { values: keys.length, ...sum };
   }
   return kinds;
+}
+
+/** What is told of them, with runs among the chunks, which they are. */
+function contentsOf(
+  { contents: { run, chunk, ...others } }: StoreStatistics,
+): typeof others & { chunk: Contents } {
+  const sum = (of: keyof Contents) => run[of] + chunk[of];
+  return { ...others, chunk: { values: sum("values"), bytes: sum("bytes"), stored: sum("stored") } };
 }
 
 statisticsTest("an empty store holds nothing", async (site) => {
@@ -66,7 +81,7 @@ statisticsTest(
     await site.addSideFile("log/x.drv", pattern(300_000, 8));
     const statistics = await measure(site);
     assert.equal(statistics.paths, 5);
-    assert.deepEqual(statistics.contents, await stored(site));
+    assert.deepEqual(contentsOf(statistics), await stored(site));
     assert.deepEqual(statistics.garbage, { values: 0, bytes: 0 });
     assert.equal(statistics.broken, 0);
     const infos = await Array.fromAsync(site.services.pathInfos.list());
@@ -112,19 +127,49 @@ testNeeding(permissions)("statistics tell how long contents are, and how much ro
   assert.ok(own < 1000 && other > 60_000, `${own} ${other}`);
 });
 
+statisticsTest("pressed NARs are told apart from what they repeat, and go with their paths", async (site) => {
+  const tiny = Object.fromEntries(Array.from({ length: 200 }, (_, i) => [`${i}`, pattern(1000, i)]));
+  const infos = [
+    await site.add("one", { tiny, large: pattern(700_000, 1) }),
+    await site.add("two", { tiny, large: pattern(700_000, 2) }),
+  ];
+  const before = await measure(site);
+  assert.deepEqual([before.contents.run.values, before.contents.pressed.values], [0, 0]);
+  const { blobs, directories } = site.services;
+  assert.ok(givesStored(blobs));
+  const options = { directories, names: site.names, bytes: site.guard, hashes: portableHashes };
+  for (const { node } of infos) await pressNar(node, { ...options, blobs });
+  const after = await measure(site);
+  assert.deepEqual(after.distinct, before.distinct);
+  assert.deepEqual(after.contents.chunk, before.contents.chunk);
+  assert.equal(after.contents.pressed.values, 2);
+  assert.ok(after.contents.run.bytes >= 200_000, `${after.contents.run.bytes}`);
+  assert.deepEqual(contentsOf(after), await stored(site));
+  assert.equal(after.stored, Object.values(await stored(site)).reduce((sum, { stored }) => sum + stored, 0));
+  assert.deepEqual(after.garbage, { values: 0, bytes: 0 });
+  const [{ ownBytes }] = (await Array.fromAsync(after.eachPath())).filter(({ info }) => {
+    return info.storePath.name === "one";
+  });
+  site.pass();
+  await site.collect({ delete: [pathOf("one").hashPart], withReferrers: false });
+  const left = await measure(site);
+  assert.equal(after.stored - left.stored, ownBytes);
+  assert.equal(left.contents.pressed.values, 1);
+}, PACKED);
+
 statisticsTest("random paths: distinct, own and garbage bytes add up", async (site) => {
   const next = numbers(7);
   for (let i = 0; i < 8; i++) {
     await site.add(`p${i}`, { a: randomTree(next(4), 300_000), b: randomTree(next(4)) });
   }
   const statistics = await measure(site);
-  assert.deepEqual(statistics.contents, await stored(site));
+  assert.deepEqual(contentsOf(statistics), await stored(site));
   const own = await Array.fromAsync(statistics.eachPath());
   for (const i of [0, 3, 5]) await site.services.pathInfos.delete(pathOf(`p${i}`).hashPart);
   for await (const key of site.names.list("nar/")) await site.names.delete(key);
   const { garbage, contents } = await measure(site);
   const all = await stored(site);
-  for (const kind of ["chunk", "blob", "outboard", "dir"] as const) {
+  for (const kind of ["chunk", "blob", "outboard", "dir", "pressed"] as const) {
     assert.ok(contents[kind].bytes <= all[kind].bytes);
     assert.ok(contents[kind].stored <= all[kind].stored);
   }

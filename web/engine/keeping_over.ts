@@ -65,18 +65,18 @@ export function openKeeping(home: Home): Keeping {
     },
 
     async statistics(signal) {
-      const { contents, garbage } = await measureStore({
+      const { contents, distinct, stored, garbage } = await measureStore({
         names,
         bytes,
         signal,
         lengths: bytes.lengths?.bind(bytes),
       });
-      const sum = { distinct: 0, stored: garbage.bytes };
-      for (const { bytes, stored } of Object.values(contents)) {
-        sum.distinct += bytes;
-        sum.stored += stored;
-      }
-      return { ...sum, garbage: garbage.bytes, chunks: contents.chunk.values };
+      return {
+        distinct: distinct.bytes,
+        stored: stored + garbage.bytes,
+        garbage: garbage.bytes,
+        chunks: contents.chunk.values,
+      };
     },
   };
 }

@@ -1,5 +1,5 @@
 /** An address that has the figures and the health of a server, and nothing else: for a network of its operator's. */
-import { notFound } from "../nix_cache.ts";
+import { notFound } from "../not_found.ts";
 import type { Readiness } from "../readiness.ts";
 import { type Metrics, METRICS_TYPE } from "./metrics.ts";
 
