@@ -3,7 +3,7 @@
  *
  *   wire/…/PEER      on the wire: the files that the narinfos name, once all are pressed
  *   rest/…/PEER      at rest: what the default store has on the disk for packs and names when all are pressed
- *   rest-bare/…      the same of a server that presses nothing, and …/none of one that compresses nothing
+ *   rest-bare/…      the same of a server that presses nothing, rest-plain/… of one that compresses nothing either
  *
  * The corpora are all that have many files, and two releases of one program, which are in one store together. PEER is `zstd -1`,
  * `zstd -3`, which is what Nix takes unless told, or `xz`.
@@ -29,7 +29,7 @@ const PEER_NAMES = Object.keys(PEERS) as PeerName[];
 const RESTS = [
   ["rest", PRESSING],
   ["rest-bare", ["--nar-compression", "none"]],
-  ["rest-bare-none", ["--nar-compression", "none", "--compress", "none"]],
+  ["rest-plain", ["--nar-compression", "none", "--compress", "none"]],
 ] as const;
 
 export async function benchSizes(context: BenchContext): Promise<void> {
@@ -38,9 +38,10 @@ export async function benchSizes(context: BenchContext): Promise<void> {
 
 async function benchSizesOf(name: typeof CORPORA[number], context: BenchContext): Promise<void> {
   const { report } = context;
-  const rowsOf = (kind: string) => PEER_NAMES.map((peer) => `${kind}/${name}/${peer}`);
+  const peersOf = (kind: string) => PEER_NAMES.filter((peer) => kind === "rest" || peer === "zstd-3");
+  const rowsOf = (kind: string) => peersOf(kind).map((peer) => `${kind}/${name}/${peer}`);
   const wanted = RESTS.filter(([kind]) =>
-    report.wants(...rowsOf(kind), ...kind === "rest" ? rowsOf("wire") : [])
+    report.wants(...rowsOf(kind), ...kind === "rest" ? PEER_NAMES.map((peer) => `wire/${name}/${peer}`) : [])
   );
   if (wanted.length === 0) return;
   if (name === "versions" && !await isThere("go")) {
@@ -51,7 +52,7 @@ async function benchSizesOf(name: typeof CORPORA[number], context: BenchContext)
   const whole = await wholeSizes(corpus);
   for (const [kind, options] of wanted) {
     const { rest, wire } = await measure(corpus, context, options, kind === "rest");
-    for (const peer of PEER_NAMES) {
+    for (const peer of peersOf(kind)) {
       const beside = { name: peer.replace("-", " -"), values: [whole[peer] / 1e6] };
       if (wire !== undefined) report.add(`wire/${name}/${peer}`, "MB", [wire / 1e6], beside);
       report.add(`${kind}/${name}/${peer}`, "MB", [rest / 1e6], beside);
