@@ -13,7 +13,9 @@ import { type Home, type Services, servicesOver } from "../../src/store/services
 import type { Backing } from "../contract/_castore_samples.ts";
 
 /** A home, the services over it, and what the cases about damage need. */
-export interface BrowserHome extends Home, Services, Backing, AsyncDisposable {}
+export interface BrowserHome extends Home, Services, Backing, AsyncDisposable {
+  readonly bytes: ByteStore;
+}
 
 /** A name that no database has yet. */
 export function newName(): string {

@@ -16,6 +16,7 @@ import { flip } from "./_stored_bytes.ts";
 import {
   assertRefused,
   assertTaken,
+  fileNar,
   narFile,
   narInfo,
   narInfoName,
@@ -162,6 +163,20 @@ test("pressed: conditions, HEAD and ranges of the file", async () => {
   });
 });
 
+test("pressed: instances that share a store serve the same file", async () => {
+  await inFolder(async (folder) => {
+    await using one = await open(folder, { alone: false });
+    await using other = await Site.over(one.home, { narCompression: "zstd" });
+    await one.publish(PATH, await narFile(await tree()));
+    const [fields, others] = await Promise.all([fieldsOf(one), fieldsOf(other)]);
+    assert.equal(fields.Compression, "zstd");
+    assert.deepEqual(others, fields, other.log.join("\n"));
+    const files = await Promise.all([one, other].map(async (site) => await site.get(fields.URL)));
+    assert.equal(files[0].headers.get("etag"), files[1].headers.get("etag"));
+    sameBytes(await files[1].bytes(), await files[0].bytes());
+  });
+});
+
 test("pressed: a server that offers plain NARs serves the file too, pressed when it is asked for", async () => {
   await inFolder(async (folder) => {
     const nar = await tree();
@@ -189,7 +204,7 @@ testNeeding(zstd)("pressed: a store written before is pressed when its narinfos 
     {
       await using site = await Site.open(folder); // without frames
       await site.publish(PATH, await narFile(nar));
-      await site.publish(pathOf("other"), await narFile(await treeNar({ a: noise(4000, 4) })));
+      await site.publish(pathOf("other"), await narFile(await fileNar(noise(1900, 4))));
     }
     await using site = await open(folder);
     // Its chunks are plain, and stay so: only runs are frames. They are shorter here by more than raw frames are longer.

@@ -9,7 +9,6 @@ import { sha256 } from "../../src/hash/sha256.ts";
 import { readPressed } from "../../src/store/press_nar.ts";
 import { pressedName } from "../../src/store/pressed_nar.ts";
 import { sameBytes } from "../bytes/_same_bytes.ts";
-import { pattern } from "../contract/_byte_store_samples.ts";
 import { Press, unpressed } from "./_pressing.ts";
 import { deepNar, narOf, numbers, randomTree, type Tree } from "./_trees.ts";
 
@@ -41,8 +40,8 @@ const TREES: Record<string, () => Tree | Promise<Tree>> = {
   "an empty file": () => new Uint8Array(0),
   "a symlink": () => "/nix/store/somewhere",
   "a small file": () => words(100, 1),
-  "a file of the longest that go into runs": () => words(4096, 2),
-  "a file one longer": () => words(4097, 3),
+  "a file of the longest that go into runs": () => words(2048, 2),
+  "a file one longer": () => words(2049, 3),
   "a file of one chunk": () => words(131_072, 4),
   "a file of one chunk that is looked up": () => noise(131_073, 5),
   "a long file": () => words(3_000_000, 6),
