@@ -6,12 +6,13 @@
  *   nix-copy-to-zstd/…       `nix copy --to http://…?compression=none` of the same
  *   nix-copy-to-pressed/…
  *   download-pressed/…       every NAR, compressed, by curl over one connection; in MB/s of NAR bytes, beside the NARs as they are
+ *   download-framed/…        the NARs as they are, out of the same store, beside those of a store that has all plain
  *   nix-copy-from-pressed/…  `nix copy --from http://…` into an empty store, beside the same from NARs as they are
  *   slow/RATE/…              the same through a link of 100 Mbit/s and of 1 Gbit/s (slow_link.ts)
  *   slow/RATE/link           what such a link lets through, by curl, beside what it is set to
  *
- * Downloads are from one server, whose store is compressed, started once for either way: the peer of the compressed form has to
- * decompress what it sends.
+ * Downloads are from servers over one store, which is compressed and pressed, started anew for each way: the peer of the compressed form
+ * has to decompress what it sends.
  */
 import type { FirnServer } from "../e2e/server.ts";
 import { type BenchContext, newFolder, newUser, Series, startServer } from "./bench_context.ts";
@@ -83,19 +84,24 @@ async function upload(
 export async function benchCompressedDownloads(name: CorpusName, context: BenchContext): Promise<void> {
   const { report, rounds } = context;
   const curls = report.wants(`download-pressed/${name}`);
+  const framed = report.wants(`download-framed/${name}`);
   const copies = report.wants(`nix-copy-from-pressed/${name}`);
   const rates = name === "closure"
     ? RATE_NAMES.filter((rate) => report.wants(`slow/${rate}/${name}`, `slow/${rate}/link`))
     : [];
-  if (!curls && !copies && rates.length === 0) return;
+  if (!curls && !framed && !copies && rates.length === 0) return;
   const corpus = await context.open(name);
   const folder = newFolder(context, "store");
-  await fill(corpus, folder);
+  await fill(corpus, folder, "pressed");
+  const plain = newFolder(context, "store");
+  if (framed) await fill(corpus, plain, "plain");
   const times = new Series();
   for (let round = 0; round < rounds; round++) {
     for (const [form, options] of [["plain", PLAIN], ["pressed", PRESSING]] as const) {
       await using server = await startServer("default", folder, ...options);
-      if (curls) times.push(`curl ${form}`, await download(corpus, server, form));
+      if (curls || (framed && form === "plain")) {
+        times.push(`curl ${form}`, await download(corpus, server, form));
+      }
       if (copies) times.push(`copy ${form}`, await copyFrom(server.url, corpus, context));
       for (const rate of rates) {
         await using link = new SlowLink(server.url, RATES[rate]);
@@ -104,8 +110,14 @@ export async function benchCompressedDownloads(name: CorpusName, context: BenchC
       }
       await server.stop();
     }
+    if (framed) {
+      await using server = await startServer("default", plain, ...PLAIN);
+      times.push("curl stored plain", await download(corpus, server, "plain"));
+      await server.stop();
+    }
   }
   await removeTree(folder);
+  if (framed) await removeTree(plain);
   const speed = (time: number) => corpus.narBytes / 1e6 / time;
   const beside = (name: string, figures: (time: number) => number = (time) => time) => {
     return { name: "NARs as they are", values: times.of(`${name} plain`).map(figures) };
@@ -118,6 +130,10 @@ export async function benchCompressedDownloads(name: CorpusName, context: BenchC
       beside("curl", speed),
     );
   }
+  if (framed) {
+    const peer = { name: "stored plain", values: times.of("curl stored plain").map(speed) };
+    report.add(`download-framed/${name}`, "MB/s", times.of("curl plain").map(speed), peer);
+  }
   if (copies) report.add(`nix-copy-from-pressed/${name}`, "s", times.of("copy pressed"), beside("copy"));
   for (const rate of rates) {
     report.add(`slow/${rate}/${name}`, "s", times.of(`${rate} pressed`), beside(rate));
@@ -127,11 +143,11 @@ export async function benchCompressedDownloads(name: CorpusName, context: BenchC
   }
 }
 
-/** Make a store with all of a corpus, pressed. */
-async function fill(corpus: Corpus, folder: string): Promise<void> {
-  await using server = await startServer("default", folder, ...PRESSING);
+/** Make a store with all of a corpus. */
+async function fill(corpus: Corpus, folder: string, keeping: "plain" | "pressed"): Promise<void> {
+  await using server = await startServer("default", folder, ...KEEPINGS[keeping]);
   await putCorpus(corpus, server.url);
-  await pressedFiles(corpus, server.url);
+  if (keeping === "pressed") await pressedFiles(corpus, server.url);
   await server.stop();
   await settle();
 }
