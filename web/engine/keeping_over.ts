@@ -10,6 +10,7 @@ import type { Keeping } from "./keeping.ts";
 /** What stores of packs can do besides. */
 interface Packs extends ByteStore {
   lengthOf?(key: string): Promise<number | undefined>;
+  lengths?(prefix: string): AsyncIterable<{ key: string; length: number }>;
   compact?(options?: { readonly signal?: AbortSignal }): Promise<unknown>;
 }
 
@@ -64,14 +65,18 @@ export function openKeeping(home: Home): Keeping {
     },
 
     async statistics(signal) {
-      const { contents, garbage } = await measureStore({
+      const { contents, distinct, stored, garbage } = await measureStore({
         names,
         bytes,
         signal,
-        lengthOf,
+        lengths: bytes.lengths?.bind(bytes),
       });
-      const sum = Object.values(contents).reduce((sum, { bytes }) => sum + bytes, 0);
-      return { stored: sum + garbage.bytes, garbage: garbage.bytes, chunks: contents.chunk.values };
+      return {
+        distinct: distinct.bytes,
+        stored: stored + garbage.bytes,
+        garbage: garbage.bytes,
+        chunks: contents.chunk.values,
+      };
     },
   };
 }

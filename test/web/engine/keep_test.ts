@@ -26,7 +26,7 @@ test("engine: figures tell what sharing saves", async () => {
   await open(tab, world, one, { everything: true });
   await open(tab, world, two, { everything: true });
   const overview: Overview = await tab.engine.overview();
-  const { paths, partial, logical, stored, garbage, persisted } = overview;
+  const { paths, partial, logical, distinct, stored, garbage, persisted } = overview;
   assert.deepEqual({ paths, partial, garbage, persisted }, {
     paths: 2,
     partial: 0,
@@ -34,6 +34,7 @@ test("engine: figures tell what sharing saves", async () => {
     persisted: false,
   });
   assert.ok(logical > 2_030_000 && stored < 1_040_000, `${logical} ${stored}`);
+  assert.equal(distinct, stored, "as it is, nothing is compressed");
 });
 
 test("engine: what is deleted takes with it what nothing else needs, and nothing more", async () => {
