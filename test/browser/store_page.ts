@@ -2,6 +2,7 @@
  * The script of a page that has a store in IndexedDB and does what a test asks, through `tab`. With `#write` and
  * `#check` it goes by itself, for a browser that is killed meanwhile: it tells its server what was stored, or is missing.
  */
+import { Connection } from "../../src/adapters/idb/connection.ts";
 import { openIdb } from "../../src/adapters/idb/open_idb.ts";
 import type { IdbHome, IdbOptions } from "../../src/adapters/idb/open_idb.ts";
 import { type Bytes, equals, fromText, toText } from "../../src/bytes/bytes.ts";
@@ -99,6 +100,24 @@ export const tab = {
       await home!.bytes.delete(keyOf(number));
       return true;
     }),
+  /** Deletes values and gives back their room, as somebody does who needs it. */
+  makeRoom: (from: number, to: number) =>
+    outcomeOf([from], async () => {
+      await home!.makeRoom(async () => {
+        await Promise.all(range(from, to).map((number) => home!.bytes.delete(keyOf(number))));
+        await home!.bytes.compact();
+      });
+      return true;
+    }),
+  /** Bytes of values, and of others that are deleted and still take room. */
+  used: async () => await home!.bytes.use(),
+  /** How many pieces the reserve has, as another program sees it. */
+  async reserve(name: string): Promise<number> {
+    const connection = await Connection.open({ indexedDB, name });
+    const keys = await connection.database.getAllKeys("packs");
+    connection.close();
+    return keys.filter((key) => key.startsWith("reserve/")).length;
+  },
   /** Adds one to a number, so many times at once. */
   count: (times: number) =>
     outcomeOf(range(0, times), async () => {
