@@ -1,7 +1,7 @@
 /** What may happen to a store in IndexedDB: other tabs, no room, upgrades, cleared data. In Chromium. */
 import assert from "node:assert/strict";
 import type { BrowserContext, Page } from "playwright-core";
-import { MOST_PIECES } from "../../src/adapters/idb/reserve.ts";
+import { LOOK_MS, MOST_PIECES } from "../../src/adapters/idb/reserve.ts";
 import { testNeeding } from "../needs.ts";
 import {
   bundle,
@@ -209,8 +209,10 @@ async function makesRoom(world: World): Promise<void> {
     assert.deepEqual(made, { done: [number], thrown: [] });
     assert.deepEqual((await other.evaluate(() => tab.has(0, 100))).done, done.slice(turn + 1));
   }
-  // With room again, the reserve is there again, whoever writes first.
+  // With room again, the reserve is there again, whoever writes first: every tab looks for it now and then.
+  assert.ok(await page.evaluate(() => tab.reserve("s")) < MOST_PIECES, "it was not used");
   await quota.set(60 * MIB);
+  await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   assert.deepEqual(await other.evaluate(() => tab.put(0, 5, 500_000)), all(0, 5));
   assert.equal(await page.evaluate(() => tab.reserve("s")), MOST_PIECES);
   assert.deepEqual((await page.evaluate(() => tab.read(0, 100, 500_000))).done, done);

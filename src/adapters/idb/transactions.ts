@@ -161,10 +161,8 @@ export class Transactions {
   /** Makes the changes of a group. What fills the store comes with what its reserve lacks, unless somebody makes room. */
   async #store(group: readonly Queued[]): Promise<PromiseSettledResult<unknown>[]> {
     const bytes = group.reduce((sum, { bytes }) => sum + bytes, 0);
-    // Another tab may have removed the reserve: it is looked for wherever that costs next to nothing.
-    const looks = bytes > 0 && this.#makingRoom === 0 &&
-      (this.#reserve.isShort(bytes) || storesOf(group).includes("packs"));
-    const outcomes = looks ? await this.#withReserve(group, bytes) : await this.#commit(group);
+    const fills = bytes > 0 && this.#makingRoom === 0 && this.#reserve.isDue(bytes);
+    const outcomes = fills ? await this.#withReserve(group, bytes) : await this.#commit(group);
     this.#reserve.count(bytes);
     return outcomes;
   }
