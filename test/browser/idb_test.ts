@@ -218,6 +218,29 @@ async function makesRoom(world: World): Promise<void> {
   assert.deepEqual((await page.evaluate(() => tab.read(0, 100, 500_000))).done, done);
 }
 
+browserTest("a store without a reserve gets one when it is opened with room", async (world) => {
+  const page = await world.tab();
+  const quota = await world.quotaOf(page);
+  await quota.set(40 * MIB);
+  const again = async () => {
+    await page.evaluate(() => tab.close());
+    assert.equal(await page.evaluate(() => tab.open("s")), false);
+    return await page.evaluate(() => tab.reserve("s"));
+  };
+  await page.evaluate(() => tab.open("s"));
+  assert.deepEqual(await page.evaluate(() => tab.put(0, 20, 500_000)), all(0, 20));
+  assert.equal(await again(), MOST_PIECES);
+  await quota.set(await quota.usage());
+  const refused = await page.evaluate(() => tab.putNames(0, 10, 4_000_000)); // or the browser remembers how much room there was
+  assert.equal(refused.thrown[0]?.name, "StoreFullError");
+  await page.evaluate(() => tab.removeReserve("s"));
+  await quota.set(await quota.usage() + 3.5 * MIB);
+  assert.equal(await again(), 3, "as much as there is room for");
+  await quota.set(40 * MIB);
+  assert.equal(await again(), MOST_PIECES);
+  assert.deepEqual(await page.evaluate(() => tab.read(0, 20, 500_000)), all(0, 20));
+});
+
 browserTest("a tab that upgrades the database gets it, and the old tab is told", async (world) => {
   const [old, newer] = [await world.tab(), await world.tab()];
   await old.evaluate(() => tab.open("s"));
