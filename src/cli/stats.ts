@@ -1,20 +1,23 @@
-/** `firn stats`: what a store holds. */
+/** `firn stats`: what a store holds, in words. */
 import { formatStorePath } from "../nix/store_path.ts";
 import { measureStore, type StoreStatistics } from "../store/statistics.ts";
+import type { ContentsKind } from "../store/owners.ts";
 import type { PackedUse } from "../combinators/packed.ts";
 import { openStopped } from "./home.ts";
 import { InterruptedError, Interruption, Progress } from "./progress.ts";
 import { count, formatSize, readStoppedOptions, STORE_HELP } from "./stopped_options.ts";
 import { UsageError } from "./usage.ts";
 
-export const STATS_HELP = `firn stats: what a store holds, what sharing saves, and what deleting would free
+export const STATS_HELP =
+  `firn stats: what a store holds, what sharing and compression save, and what deleting would free
 
 usage: firn stats [options]
 
 ${STORE_HELP}
-  --paths                   a line a path instead: bytes that no other path has (so much comes free when it
-                            is deleted), bytes of its archive, bytes of the archives of all it refers to
-                            with its own, paths among those, and the path; between them tabs
+  --paths                   a line a path instead: bytes, as they are stored, that no other path has (so
+                            much comes free when it is deleted), bytes of its archive, bytes of the
+                            archives of all it refers to with its own, paths among those, and the path;
+                            between them tabs
   --help                    show this
 
 examples:
@@ -42,7 +45,7 @@ export async function stats(args: readonly string[]): Promise<number> {
     const statistics = await measureStore({
       names,
       bytes: packs,
-      lengthOf: (key) => packs.lengthOf(key),
+      lengths: (prefix) => packs.lengths(prefix),
       signal: interruption.signal,
       onProgress: ({ paths, of, values }) =>
         progress.tell(() =>
@@ -68,28 +71,38 @@ async function printPaths(statistics: StoreStatistics): Promise<void> {
   }
 }
 
+/** As a person calls them. */
+const KINDS: readonly [string, ContentsKind][] = [
+  ["chunks", "chunk"],
+  ["folders", "dir"],
+  ["lists", "blob"],
+  ["outboards", "outboard"],
+  ["runs", "run"],
+  ["pressed", "pressed"],
+];
+
+/** What there would be as archives, what is left of it, and of what that is made. */
 function* report(
-  { paths, narBytes, contents, garbage, broken }: StoreStatistics,
+  { paths, narBytes, contents, distinct, stored, garbage, broken }: StoreStatistics,
   use: PackedUse,
 ): Generator<string> {
-  const { chunk, dir, blob, outboard, pressed } = contents;
-  const all = { values: 0, bytes: 0 };
-  for (const { values, bytes } of Object.values(contents)) {
-    all.values += values;
-    all.bytes += bytes;
-  }
   const row = (name: string, bytes: number, note: string) =>
     `${name.padEnd(14)}${formatSize(bytes).padStart(12)}  ${note}`;
-  const less = all.bytes > 0 && narBytes > all.bytes
-    ? `, ${(narBytes / all.bytes).toFixed(2)} times less`
-    : "";
+  const less = (bytes: number) => {
+    return bytes > 0 && narBytes > bytes ? `, ${(narBytes / bytes).toFixed(2)} times less` : "";
+  };
   yield row("archives", narBytes, `of ${count(paths, "path")}`);
-  yield row("contents", all.bytes, `${count(all.values, "value")}, each once${less}`);
-  yield row("  chunks", chunk.bytes, count(chunk.values, "value"));
-  yield row("  folders", dir.bytes, count(dir.values, "value"));
-  yield row("  lists", blob.bytes, count(blob.values, "value"));
-  yield row("  outboards", outboard.bytes, count(outboard.values, "value"));
-  yield row("  pressed", pressed.bytes, count(pressed.values, "record"));
+  yield row(
+    "after sharing",
+    distinct.bytes,
+    `${count(distinct.values, "value")}, each once${less(distinct.bytes)}`,
+  );
+  yield row("stored", stored, `as it lies in packs${less(stored)}`);
+  for (const [name, kind] of KINDS) {
+    const { values, bytes, stored } = contents[kind];
+    const of = stored === bytes ? "" : `of ${formatSize(bytes)}, `;
+    yield row(`  ${name}`, stored, of + count(values, "value"));
+  }
   yield row(
     "garbage",
     garbage.bytes,

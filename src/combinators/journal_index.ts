@@ -5,7 +5,7 @@
  */
 import type { Bytes } from "../bytes/bytes.ts";
 import { LimitError } from "../errors.ts";
-import type { PackEntry, PackIndex, PackLocation } from "./pack_index.ts";
+import type { PackEntry, PackIndex, PackLocation, StoredLength } from "./pack_index.ts";
 import type { JournalFollower, NumberedChange, PackChange, PackJournal } from "./pack_journal.ts";
 import { MAX_PACKS, type Place, PlaceTable } from "./place_table.ts";
 
@@ -149,6 +149,11 @@ export class JournalIndex implements PackIndex, JournalFollower {
   async *list(prefix: string): AsyncGenerator<string, void, void> {
     await this.#rounds.join();
     yield* this.#places.keys(prefix);
+  }
+
+  async *lengths(prefix: string): AsyncGenerator<StoredLength, void, void> {
+    await this.#rounds.join();
+    for (const key of this.#places.keys(prefix)) yield { key, length: this.#places.get(key)!.length };
   }
 
   async setComplete(): Promise<void> {

@@ -43,6 +43,13 @@ export interface MovedEntry extends PackEntry {
   readonly from: string;
 }
 
+/** How much room a value takes. */
+export interface StoredLength {
+  readonly key: string;
+  /** Bytes of the value as it lies in its pack. */
+  readonly length: number;
+}
+
 /** What a pack is used for. */
 export interface PackUse {
   readonly pack: string;
@@ -108,6 +115,8 @@ export interface PackIndex extends AsyncDisposable {
   removePack(pack: string): Promise<void>;
   /** Keys that begin with `prefix`, in byte order, lazily. */
   list(prefix: string): AsyncIterable<string>;
+  /** As `list`, and the length of each: one pass, however many values there are. */
+  lengths(prefix: string): AsyncIterable<StoredLength>;
   /** Notes that it holds every pack now. */
   setComplete(): Promise<void>;
 }
@@ -209,6 +218,13 @@ class IndexOver implements PackIndex {
 
   async *list(prefix: string): AsyncGenerator<string, void, void> {
     for await (const key of this.#store.list(ENTRY + prefix)) yield key.slice(ENTRY.length);
+  }
+
+  async *lengths(prefix: string): AsyncGenerator<StoredLength, void, void> {
+    for await (const key of this.list(prefix)) {
+      const location = await this.get(key);
+      if (location) yield { key, length: location.length };
+    }
   }
 
   async setComplete(): Promise<void> {

@@ -28,7 +28,7 @@ import { Forgotten } from "./forgotten.ts";
 import { PackReader, PACKS } from "./pack_reader.ts";
 import { OpenPack } from "./open_pack.ts";
 import { framePack } from "./pack_frames.ts";
-import { type PackedParts, type PackedStore, type PackedUse, type Packing, packingOf } from "./packing.ts";
+import { type PackedParts, type PackedStore, type Packing, packingOf, useOf } from "./packing.ts";
 import { ALONE, rebuildIndex } from "./rebuild_index.ts";
 import { MAX_PACKED_KEY_LENGTH, type PackEntry, type PackLocation } from "./pack_index.ts";
 
@@ -204,19 +204,17 @@ class Packed implements PackedStore {
     return await compacting;
   }
 
-  async use(): Promise<PackedUse> {
-    const sum = { packs: 0, values: 0, live: 0, dead: 0 };
-    for await (const { values, live, dead } of this.#parts.index.packs()) {
-      sum.packs++;
-      sum.values += values;
-      sum.live += live;
-      sum.dead += dead;
-    }
-    return sum;
+  use(): ReturnType<PackedStore["use"]> {
+    return useOf(this.#parts.index);
   }
 
   async lengthOf(key: string): Promise<number | undefined> {
     return (this.#pending.get(key)?.entry ?? await this.#parts.index.get(key))?.length;
+  }
+
+  async *lengths(prefix: string): ReturnType<PackedStore["lengths"]> {
+    await this.#flush();
+    yield* this.#parts.index.lengths(prefix);
   }
 
   async #compact(options: CompactOptions): Promise<Compacted> {

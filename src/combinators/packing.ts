@@ -5,7 +5,7 @@
 import { type ByteStore, MAX_VALUE_LENGTH } from "../castore/byte_store.ts";
 import type { FrameDecoder, FrameEncoder } from "../castore/stored_form.ts";
 import type { Compacted, CompactOptions } from "./compaction.ts";
-import type { PackBytes, PackIndex } from "./pack_index.ts";
+import type { PackBytes, PackIndex, StoredLength } from "./pack_index.ts";
 
 /** How packs are made and read. */
 export interface Packing {
@@ -63,6 +63,20 @@ export interface PackedStore extends ByteStore {
   readonly taken: { readonly offered: number; readonly added: number };
   /** The length of a value as it is stored, without reading it. */
   lengthOf(key: string): Promise<number | undefined>;
+  /** As `list`, and of each value the bytes that it takes in its pack. */
+  lengths(prefix: string): AsyncIterable<StoredLength>;
+}
+
+/** What all packs of an index are used for. */
+export async function useOf(index: PackIndex): Promise<PackedUse> {
+  const sum = { packs: 0, values: 0, live: 0, dead: 0 };
+  for await (const { values, live, dead } of index.packs()) {
+    sum.packs++;
+    sum.values += values;
+    sum.live += live;
+    sum.dead += dead;
+  }
+  return sum;
 }
 
 const DEFAULTS: Packing = {

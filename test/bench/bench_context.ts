@@ -45,9 +45,13 @@ export function newUser(context: BenchContext): User {
   return new User(context.nix, newFolder(context, "home"));
 }
 
-/** Start a server. @param folder where the default store is, or will be */
-export async function startServer(store: StoreName, folder: string): Promise<FirnServer> {
-  return await FirnServer.start(store === "memory" ? "memory:" : folder);
+/** Start a server. @param folder where the default store is, or will be @param options further ones of `serve` */
+export async function startServer(
+  store: StoreName,
+  folder: string,
+  ...options: string[]
+): Promise<FirnServer> {
+  return await FirnServer.start(store === "memory" ? "memory:" : folder, ...options);
 }
 
 /** Peak resident memory in MiB since the start, or since {@link forgetPeak}. */

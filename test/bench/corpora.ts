@@ -8,8 +8,9 @@
  * | small | 20,000 files of 4 KiB, half of each random, the rest text |
  * | tree | the Go toolchain, or where there is none the first 12,000 files of /usr/share and /usr/lib |
  * | closure | an installed Debian package and all it depends on, one path a package |
+ * | versions | two releases of the Go toolchain, as its module proxy has them, one path each; for sizes only |
  *
- * The first two are the same bytes everywhere; a quick run has a quarter of big.
+ * The first two and the last are the same bytes everywhere; a quick run has a quarter of big.
  */
 import { lines, type Nix, User } from "../e2e/nix.ts";
 import { field, hashPart } from "../e2e/cache_folder.ts";
@@ -17,7 +18,7 @@ import { debianClosure } from "../e2e/closures.ts";
 import { emptyFolder, run } from "./measure.ts";
 
 export const CORPUS_NAMES = ["tree", "small", "big", "closure"] as const;
-export type CorpusName = typeof CORPUS_NAMES[number];
+export type CorpusName = typeof CORPUS_NAMES[number] | "versions";
 
 /** One path, as files ready to be uploaded. */
 export interface CorpusPath {
@@ -37,7 +38,7 @@ export interface Corpus {
   readonly store: string;
   /** The `file://` cache. */
   readonly cache: string;
-  /** The store path that reaches all others. */
+  /** The store path that reaches all others; of versions the newer one. */
   readonly root: string;
   /** Every path, each after those it refers to. */
   readonly paths: readonly CorpusPath[];
@@ -48,6 +49,8 @@ export interface Corpus {
 /** Raised whenever what is made changes, so that nothing made before is used. */
 const VERSION = 1;
 const PACKAGES = ["gcc", "git", "bash"];
+/** Versions of `golang.org/toolchain`. */
+const VERSIONS = ["v0.0.1-go1.26.7.linux-amd64", "v0.0.1-go1.26.8.linux-amd64"];
 const TREE_LEAST = 10_000;
 
 /** A folder of this user for what is kept between runs. */
@@ -81,11 +84,11 @@ async function make(name: CorpusName, nix: Nix, folder: string, bigMebibytes: nu
   const user = new User(nix, `${folder}/home`);
   const store = `${folder}/store`;
   const source = `${folder}/source`;
-  const added = async (path: string, about: string) => {
-    const root = (await user.nixCommand("store", "add-path", "--store", store, "--name", name, path)).trim();
-    return { root, about };
+  const add = async (path: string, name: string) => {
+    return (await user.nixCommand("store", "add-path", "--store", store, "--name", name, path)).trim();
   };
-  const { root, about } = await (async () => {
+  const added = async (path: string, about: string) => ({ roots: [await add(path, name)], about });
+  const { roots, about } = await (async () => {
     switch (name) {
       case "big":
         await writeBig(source, bigMebibytes);
@@ -97,12 +100,18 @@ async function make(name: CorpusName, nix: Nix, folder: string, bigMebibytes: nu
         return await added(...await findTree(source));
       case "closure":
         return await copyClosure(user, store);
+      case "versions": {
+        const roots: string[] = [];
+        for (const version of VERSIONS) roots.push(await add(await goToolchain(source, version), version));
+        return { roots, about: `the Go toolchain, ${VERSIONS.join(" and ")}` };
+      }
     }
   })();
+  const root = roots.at(-1)!;
   await run("rm", ["-rf", source]);
   const cache = `${folder}/cache`;
-  await user.nixCommand("copy", "--from", store, "--to", `file://${cache}?compression=none`, root);
-  const inOrder = lines(await user.nixStore("--store", store, "--query", "--requisites", root));
+  await user.nixCommand("copy", "--from", store, "--to", `file://${cache}?compression=none`, ...roots);
+  const inOrder = lines(await user.nixStore("--store", store, "--query", "--requisites", ...roots));
   const paths = await Promise.all(inOrder.map((path) => readPath(cache, path)));
   const narBytes = paths.reduce((sum, { narSize }) => sum + narSize, 0);
   return { name, about, store, cache: `file://${cache}`, root, paths, narBytes };
@@ -120,15 +129,28 @@ async function readPath(cache: string, storePath: string): Promise<CorpusPath> {
   };
 }
 
-async function copyClosure(user: User, store: string): Promise<{ root: string; about: string }> {
+async function copyClosure(user: User, store: string): Promise<{ roots: string[]; about: string }> {
   for (const name of PACKAGES) {
     const installed = await new Deno.Command("dpkg", { args: ["--status", name] }).output();
     if (!installed.success) continue;
     const { root, paths } = await debianClosure(user.home, name);
     await user.nixCommand("copy", "--no-check-sigs", "--to", store, root);
-    return { root, about: `the Debian package ${name}: ${paths.length} paths` };
+    return { roots: [root], about: `the Debian package ${name}: ${paths.length} paths` };
   }
   throw new Error(`Cannot make a closure: none of the Debian packages ${PACKAGES.join(", ")} is installed`);
+}
+
+/** Gets a toolchain as a module, and returns its folder below `cache`. */
+async function goToolchain(cache: string, version: string): Promise<string> {
+  const { success, stdout, stderr } = await new Deno.Command("go", {
+    args: ["mod", "download", "-json", `golang.org/toolchain@${version}`],
+    env: { GOMODCACHE: cache, GOFLAGS: "-modcacherw", GOTOOLCHAIN: "local" },
+  }).output();
+  const decoder = new TextDecoder();
+  if (!success) {
+    throw new Error(`Cannot get ${version}: ${decoder.decode(stderr)}${decoder.decode(stdout)}`);
+  }
+  return JSON.parse(decoder.decode(stdout)).Dir;
 }
 
 async function findTree(copy: string): Promise<[path: string, about: string]> {

@@ -1,15 +1,17 @@
 /**
  * How fast the server is beside nix without one: `deno task bench [--quick] [--only TEXT]`. Rows as report.ts says, on
- * stdout; what they measure is said in uploads.ts, downloads.ts, remote.ts, edge.ts, requests.ts, grpc.ts, s3.ts and browser.ts; on what, in corpora.ts. Needs Linux,
- * nix and curl, wrk for the rows of requests, node, go and h2load for those of gRPC, chromium for those of the browser, denokv for those of remote stores and the edge, Ceph for
- * those of remote stores and S3, and `FIRN_HARMONIA` for those beside harmonia.
- * Three rounds take about twenty minutes on two quiet cores.
+ * stdout; what they measure is said in uploads.ts, downloads.ts, compressed.ts, sizes.ts, remote.ts, edge.ts, requests.ts, grpc.ts,
+ * s3.ts and browser.ts; on what, in corpora.ts. Needs Linux, nix, curl and zstd, wrk for the rows of requests, node, go and h2load
+ * for those of gRPC, go and once the network for those of two versions, chromium for those of the browser, denokv for those of remote
+ * stores and the edge, Ceph for those of remote stores and S3, and `FIRN_HARMONIA` for those beside harmonia.
+ * Three rounds take about half an hour on two quiet cores.
  */
 import { parseArgs } from "node:util";
 import { builder } from "../e2e/nix.ts";
 import type { BenchContext } from "./bench_context.ts";
 import { benchBrowser } from "./browser.ts";
 import { cacheFolder, type Corpus, CORPUS_NAMES, type CorpusName, openCorpus, warm } from "./corpora.ts";
+import { benchCompressedDownloads, benchCompressedUploads } from "./compressed.ts";
 import { benchDownloads } from "./downloads.ts";
 import { benchEdge } from "./edge.ts";
 import { benchGrpc } from "./grpc.ts";
@@ -18,6 +20,7 @@ import { benchRemote } from "./remote.ts";
 import { Report } from "./report.ts";
 import { benchRequests } from "./requests.ts";
 import { benchS3 } from "./s3.ts";
+import { benchSizes } from "./sizes.ts";
 import { benchUploads } from "./uploads.ts";
 
 const HELP = `usage: deno task bench [--quick] [--only TEXT]
@@ -75,7 +78,10 @@ try {
   for (const name of CORPUS_NAMES) {
     await benchUploads(name, context);
     await benchDownloads(name, context);
+    await benchCompressedUploads(name, context);
+    await benchCompressedDownloads(name, context);
   }
+  await benchSizes(context);
   await benchRemote(context);
   await benchEdge(context);
   await benchRequests(context);

@@ -3,7 +3,8 @@
  *
  *   {"name":"upload/small/default","value":103,"unit":"MB/s","peer":"nix copy --to file:// 46.1","ratio":2.2}
  *
- * `ratio` is ours over the peer's as a speed: more than 1 is faster. Both took turns, and it is the median of the
+ * `ratio` is ours over the peer's as a speed: more than 1 is faster; of sizes, in MB, it is ours over the peer's: less than 1 is
+ * smaller. Both took turns, and it is the median of the
  * rounds' ratios, so it need not be the quotient of the two medians shown. A row without a peer has `null` for both.
  */
 import { median } from "./measure.ts";
@@ -36,10 +37,10 @@ export class Report {
     return this.#only === undefined || names.some((name) => name.includes(this.#only!));
   }
 
-  /** Add a row, if it is asked for. @param values one for each round, at least one; in `s`, `requests` and `MiB`, less is better */
+  /** Add a row, if it is asked for. @param values one for each round, at least one; in `s`, `requests`, `MiB` and `MB`, less is better */
   add(
     name: string,
-    unit: "MB/s" | "s" | "requests/s" | "requests" | "MiB",
+    unit: "MB/s" | "s" | "requests/s" | "requests" | "MiB" | "MB",
     values: readonly number[],
     peer?: Peer,
   ): void {

@@ -191,6 +191,11 @@ const indexFaults: Record<string, (s: PackIndex) => Partial<PackIndex>> = {
     },
   }),
   "forgets nothing": () => ({ delete: () => Promise.resolve() }),
+  "tells other lengths": (s) => ({
+    async *lengths(prefix) {
+      for await (const { key, length } of s.lengths(prefix)) yield { key, length: length + 1 };
+    },
+  }),
   "says it holds every pack": () => ({ hasPack: () => true }),
 };
 

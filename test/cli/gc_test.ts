@@ -57,7 +57,10 @@ commandTest("pin, stats and gc over a store that a server filled, and serves aga
     assert.match(busy.stderr, /^firn: Cannot open this store: another process holds the lock [^\n]*\n$/);
   }
   const at = ["--store", store];
-  assert.match(await ok("stats", ...at), /^archives +\S+ MiB {2}of 3 paths\ncontents .*times less\n/);
+  assert.match(
+    await ok("stats", ...at),
+    /^archives +\S+ MiB {2}of 3 paths\nafter sharing .*times less\nstored .*times less\n/,
+  );
   const lines = (await ok("stats", "--paths", ...at)).trim().split("\n").map((line) => line.split("\t"));
   assert.deepEqual(
     lines.map((line) => line[4]).sort(),
@@ -128,7 +131,10 @@ commandTest("an archive whose narinfo may still come stays, unless the grace is 
     await assertTaken(await fetch(`${server.url}/${narInfoName(base)}`, { method: "PUT", body }));
   }
   await ok("gc", "--store", store, "--grace", "0", "--delete", base);
-  assert.match(await ok("stats", "--store", store), /of 0 paths\ncontents +0 B .*\n[^]*garbage +0 B/);
+  assert.match(
+    await ok("stats", "--store", store),
+    /of 0 paths\nafter sharing +0 B .*\nstored +0 B .*\n[^]*garbage +0 B/,
+  );
 });
 
 commandTest("what cannot be carried out is told, and makes no store", async (folder) => {

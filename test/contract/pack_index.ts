@@ -22,6 +22,10 @@ async function keysOf(index: PackIndex, prefix: string): Promise<string[]> {
   return await Array.fromAsync(index.list(prefix));
 }
 
+async function lengthsOf(index: PackIndex, prefix: string): Promise<string[]> {
+  return (await Array.fromAsync(index.lengths(prefix))).map(({ key, length }) => `${key} ${length}`);
+}
+
 /** What the index says of its packs, by their names: those in which something is found or was forgotten. */
 async function usesOf(index: PackIndex): Promise<string[]> {
   const uses = (await Array.fromAsync(index.packs())).filter(({ values, dead }) => values > 0 || dead > 0);
@@ -221,6 +225,19 @@ export const packIndexContract: readonly ContractCase<PackIndex>[] = [
     for (const prefix of ["", "chunk/", "dir/", "dir", "d", "c", "chunk/0", all[7], "zzz", "~", "/"]) {
       const want = all.filter((key) => key.startsWith(prefix));
       ensureSame(await keysOf(index, prefix), want, `keys under ${prefix}`);
+    }
+  }),
+
+  promiseOf("lengths() gives the keys that list() gives, and the length of each", async (index) => {
+    ensureSame(await lengthsOf(index, ""), [], "lengths of an empty index");
+    const keys = sorted(Array.from({ length: 2500 }, (_, i) => `${["chunk", "dir"][i % 2]}/${hashOf(i)}`));
+    await index.add(PACK, false, keys.map((key, i) => entry(key, i, i % 7)));
+    await index.add(OTHER, true, [entry("dir", 0, 4 << 20)]);
+    await index.delete(keys[2]);
+    for (const prefix of ["", "chunk/", "dir/", "dir", keys[7], "zzz", "é"]) {
+      const want = keys.flatMap((key, i) => i === 2 ? [] : [`${key} ${i % 7}`]);
+      const all = sorted([...want, `dir ${4 << 20}`]).filter((line) => line.startsWith(prefix));
+      ensureSame(await lengthsOf(index, prefix), all, `lengths under ${prefix}`);
     }
   }),
 

@@ -3,6 +3,7 @@
  * still needed is the store's own matter; of paths that are only partly here it is told the roots.
  */
 import type { Node } from "../../src/castore/node.ts";
+import type { Overview } from "./engine.ts";
 
 export interface CollectRequest {
   /** Hash parts of paths to delete; a `ConflictError` if one is pinned or something that stays refers to it. */
@@ -20,6 +21,6 @@ export interface Keeping {
   unpin(hashPart: string): Promise<void>;
   /** Deletes, while nobody else writes, and resolves to the hash parts of paths that are gone and the bytes of contents that are. */
   collect(request: CollectRequest): Promise<{ readonly paths: readonly string[]; readonly freed: number }>;
-  /** What is stored: bytes of contents, those of them that no whole path needs, and chunks of whole paths. */
-  statistics(signal: AbortSignal): Promise<{ stored: number; garbage: number; chunks: number }>;
+  /** What is stored, as `Overview` has it. */
+  statistics(signal: AbortSignal): Promise<Pick<Overview, "distinct" | "stored" | "garbage" | "chunks">>;
 }

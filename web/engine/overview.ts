@@ -8,7 +8,7 @@ import type { TabStore } from "./tab_store.ts";
 export async function overviewOf(
   tab: TabStore,
   { storage, evicted }: Pick<EngineParts, "storage" | "evicted">,
-  measured: Pick<Overview, "stored" | "garbage" | "chunks">,
+  measured: Pick<Overview, "distinct" | "stored" | "garbage" | "chunks">,
 ): Promise<Overview> {
   let [paths, partial, logical] = [0, 0, 0];
   for await (const { whole, info } of allKept(tab)) {

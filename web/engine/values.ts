@@ -279,7 +279,9 @@ export interface Overview {
   readonly partial: number;
   /** Sum of the NARs of whole paths: what they would take one by one. */
   readonly logical: number;
-  /** Bytes of contents that are stored, each piece once. */
+  /** Bytes of the contents of whole paths, each piece once. */
+  readonly distinct: number;
+  /** Bytes that all contents take as they are stored, compressed or not. */
   readonly stored: number;
   /** Those of them that no whole path needs: contents of partial ones, and what a collection would delete. */
   readonly garbage: number;

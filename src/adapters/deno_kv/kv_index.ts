@@ -22,6 +22,7 @@ import type {
   PackIndex,
   PackLocation,
   PackUse,
+  StoredLength,
 } from "../../combinators/pack_index.ts";
 import { LimitError, StoreVersionError } from "../../errors.ts";
 import { commit, pauseBefore } from "./commit.ts";
@@ -328,10 +329,21 @@ class IndexInKv implements KvIndex {
   }
 
   async *list(prefix: string): AsyncGenerator<string, void, void> {
+    for await (const { key } of this.#under(prefix)) yield key.at(-1) as string;
+  }
+
+  async *lengths(prefix: string): AsyncGenerator<StoredLength, void, void> {
+    for await (const { key: [, , last], value } of this.#under(prefix)) {
+      const key = last as string;
+      yield { key, length: decodeEntry(key, value).length };
+    }
+  }
+
+  async *#under(prefix: string): AsyncGenerator<Deno.KvEntry<Bytes>, void, void> {
     if (/[^!-~]/.test(prefix)) return;
     // Deno KV orders texts by their UTF-8 bytes, and DEL is the byte after `~`.
     const selector = { start: this.#entry(prefix), end: this.#entry(prefix + "\x7f") };
-    for await (const { key } of this.#kv.list(selector, { batchSize: PAGE })) yield key.at(-1) as string;
+    yield* this.#kv.list<Bytes>(selector, { batchSize: PAGE });
   }
 
   async setComplete(): Promise<void> {

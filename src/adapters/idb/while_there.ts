@@ -69,6 +69,11 @@ export class WhileThere implements PackedStore {
     return await this.store.lengthOf(key);
   }
 
+  async *lengths(prefix: string): ReturnType<PackedStore["lengths"]> {
+    this.#check();
+    yield* this.store.lengths(prefix);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.store[Symbol.asyncDispose]();
   }

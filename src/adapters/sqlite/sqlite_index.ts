@@ -14,6 +14,7 @@ import type {
   PackIndex,
   PackLocation,
   PackUse,
+  StoredLength,
 } from "../../combinators/pack_index.ts";
 
 /** What is used of `node:sqlite`'s `DatabaseSync`. */
@@ -112,7 +113,9 @@ class SqliteIndex implements PackIndex {
     this.#deleted = database.prepare(
       "SELECT key FROM deleted JOIN pack ON pack.id = deleted.pack WHERE pack.name = ?",
     );
-    this.#list = database.prepare("SELECT key FROM value WHERE key >= ? AND key < ? ORDER BY key LIMIT ?");
+    this.#list = database.prepare(
+      "SELECT key, length FROM value WHERE key >= ? AND key < ? ORDER BY key LIMIT ?",
+    );
     this.#pack = database.prepare("SELECT id FROM pack WHERE name = ?");
     this.#insertPack = database.prepare(
       "INSERT INTO pack (name, small) VALUES (?, ?) ON CONFLICT DO NOTHING",
@@ -231,10 +234,23 @@ class SqliteIndex implements PackIndex {
   }
 
   async *list(prefix: string): AsyncGenerator<string, void, void> {
+    for (const { key } of this.#rows(prefix)) yield key;
+  }
+
+  async *lengths(prefix: string): AsyncGenerator<StoredLength, void, void> {
+    let read = 0;
+    for (const row of this.#rows(prefix)) {
+      yield row;
+      if (++read % PAGE === 0) await turn();
+    }
+  }
+
+  /** A page at a time, so that others may write meanwhile. */
+  *#rows(prefix: string): Generator<StoredLength, void, void> {
     const end = prefix + "\x7f"; // above every character a key may hold
     for (let from = prefix;;) {
-      const rows = this.#list.all(from, end, PAGE) as { key: string }[];
-      for (const { key } of rows) yield key;
+      const rows = this.#list.all(from, end, PAGE) as { key: string; length: number }[];
+      yield* rows;
       if (rows.length < PAGE) return;
       from = rows[rows.length - 1].key + "\0";
     }

@@ -147,7 +147,7 @@ function PinButton(
 }
 
 function Figures({ figures }: { figures: Overview }) {
-  const { logical, stored: kept, usage, quota, persisted, garbage } = figures;
+  const { logical, distinct, stored: kept, usage, quota, persisted, garbage } = figures;
   const [refused, setRefused] = useState(false);
   const persist = async () => {
     // Asked for in the page, where a browser may ask the person; the engine then sees it.
@@ -157,22 +157,34 @@ function Figures({ figures }: { figures: Overview }) {
   };
   const collect = () =>
     run("Free what nothing needs", (job, report) => engine.collect("unneeded", job, report), tellCollected);
-  const saved = Math.max(0, logical - kept);
+  const shared = Math.max(0, logical - distinct);
+  const compressed = Math.max(0, distinct - (kept - garbage));
+  const savers = [shared > 0 && "sharing", compressed > 0 && "compression"].filter((saver) =>
+    saver !== false
+  );
+  const saved = `${savers.join(" and ")} ${savers.length > 1 ? "save" : "saves"}`;
   return (
     <section class="card padded stack" aria-label="How much is kept">
       <div class="stack tight">
-        <h2>{saved > 0 ? `Sharing saves ${bytes(saved)} of ${bytes(logical)}` : `${bytes(kept)} stored`}</h2>
+        <h2>
+          {savers.length > 0
+            ? `${saved[0].toUpperCase()}${saved.slice(1)} ${bytes(shared + compressed)} of ${bytes(logical)}`
+            : `${bytes(kept)} stored`}
+        </h2>
         <Split
           lanes={[{
             title: "",
             parts: [
               { label: "stored", size: kept, class: "p1" },
-              { label: "saved by sharing", size: saved, class: "p3" },
+              { label: "saved by sharing", size: shared, class: "p3" },
+              ...compressed > 0
+                ? [{ label: "saved by compression", size: compressed, class: "p2" as const }]
+                : [],
             ],
           }]}
         />
         <p class="dim">
-          Equal files, and equal pieces of files, are stored once.
+          Equal files, and equal pieces of files, are stored once{compressed > 0 ? ", compressed" : ""}.
           {garbage > 0 &&
             ` ${
               bytes(garbage)
