@@ -26,11 +26,12 @@ export class Pace {
   #perMs: number;
   #clock: Clock;
   /** When all that was let go is through. */
-  #through = -Infinity;
+  #through: number;
 
   constructor(bytesPerSecond: number, clock: Clock = CLOCK) {
     this.#perMs = bytesPerSecond / 1000;
     this.#clock = clock;
+    this.#through = clock.now();
   }
 
   /** Resolves when so many bytes more are through. */
