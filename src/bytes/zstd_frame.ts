@@ -62,7 +62,7 @@ export function frameContentSize(frame: Uint8Array): number {
   const single = (descriptor & SINGLE_SEGMENT) !== 0;
   if (flag === 0 && !single) throw fault("its header does not say its content size");
   const at = single ? 5 : 6;
-  if (frame.length < at + (1 << flag)) throw fault("it ends early");
+  if (frame.length < headerLength(descriptor)) throw fault("it ends early");
   if (flag === 0) return frame[at];
   if (flag === 1) return view.getUint16(at, true) + 256;
   const size = flag === 2 ? view.getUint32(at, true) : Number(view.getBigUint64(at, true));
@@ -70,23 +70,50 @@ export function frameContentSize(frame: Uint8Array): number {
   return size;
 }
 
+/** Finds where a frame ends, by its blocks, whose contents are not looked at, while it comes. */
+export class FrameScan {
+  /** How far it was looked at: where the next block begins, which may not have come yet. */
+  reached = 0;
+  #ended = false;
+
+  /**
+   * Where the frame ends that these bytes begin with, and those of the call before began with, if that can be told yet; it may be behind
+   * them. Throws {@link FormatError} where {@link frameContentSize} does, but for a header that is not all there.
+   */
+  end(bytes: Uint8Array): number | undefined {
+    if (this.reached === 0) {
+      const length = bytes.length < 5 ? Infinity : headerLength(bytes[4]);
+      if (bytes.length < length) return undefined;
+      frameContentSize(bytes);
+      this.reached = length;
+    }
+    while (!this.#ended && this.reached + BLOCK_HEADER <= bytes.length) {
+      const [first, second, third] = bytes.subarray(this.reached, this.reached + BLOCK_HEADER);
+      const type = first >> 1 & 3;
+      if (type === 3) throw fault("a block of it is of no known type");
+      this.#ended = (first & 1) === 1;
+      // A block of one byte repeated has that byte alone.
+      this.reached += BLOCK_HEADER + (type === 1 ? 1 : first >> 3 | second << 5 | third << 13);
+    }
+    return this.#ended ? this.reached : undefined;
+  }
+}
+
 /**
- * Length of the frame that some bytes begin with, found by its blocks, whose contents are not looked at. Throws {@link FormatError} if it
- * ends early, and where {@link frameContentSize} does.
+ * Length of the frame that some bytes begin with. Throws {@link FormatError} if it ends early, and where {@link frameContentSize} does.
  */
 export function frameLength(bytes: Uint8Array): number {
-  frameContentSize(bytes);
-  let at = (bytes[4] & SINGLE_SEGMENT ? 5 : 6) + (1 << (bytes[4] >> 6));
-  for (let last = false; !last;) {
-    if (at + BLOCK_HEADER > bytes.length) throw fault("it ends early");
-    const type = bytes[at] >> 1 & 3;
-    const size = bytes[at] >> 3 | bytes[at + 1] << 5 | bytes[at + 2] << 13;
-    if (type === 3) throw fault("a block of it is of no known type");
-    last = (bytes[at] & 1) === 1;
-    at += BLOCK_HEADER + (type === 1 ? 1 : size); // a block of one byte repeated has that byte alone
+  const end = new FrameScan().end(bytes);
+  if (end === undefined || end > bytes.length) {
+    frameContentSize(bytes);
+    throw fault("it ends early");
   }
-  if (at > bytes.length) throw fault("it ends early");
-  return at;
+  return end;
+}
+
+/** Length of a header without a dictionary, by its descriptor. */
+function headerLength(descriptor: number): number {
+  return (descriptor & SINGLE_SEGMENT ? 5 : 6) + (1 << (descriptor >> 6));
 }
 
 function fault(why: string): FormatError {

@@ -10,6 +10,7 @@ import { grpcTransport } from "../adapters/grpc/transport.ts";
 import { Http2Client } from "../adapters/http2/client.ts";
 import { dialTcp, dialTls, dialUnix } from "../adapters/http2/dial.ts";
 import type { Duplex } from "../adapters/http2/duplex.ts";
+import { openFrames } from "./frames.ts";
 import { UsageError } from "./usage.ts";
 
 /**
@@ -23,7 +24,10 @@ export function openRemote(address: string, token?: string): RemoteServices & As
     if (token !== undefined) call.header.set("authorization", `Bearer ${token}`);
     return client.request(call);
   };
-  const services = openGrpc(grpcTransport(baseUrl, request), { address });
+  const services = openGrpc(grpcTransport(baseUrl, request), {
+    address,
+    decoder: openFrames(undefined).decoder,
+  });
   return { ...services, [Symbol.asyncDispose]: () => client[Symbol.asyncDispose]() };
 }
 

@@ -4,6 +4,7 @@
  *
  *   POST /blob/missing      digests → those of no blob here, in their order
  *   POST /blob/read         digests → for each, in order, an answer: the blob's bytes
+ *   POST /blob/read?zstd    the same as blobs are stored: those stored as zstd frames come as these, the others as above
  *   POST /blob/chunks       digests → for each an answer: its chunks, each a digest and a length (u32, little endian)
  *   POST /blob/write        sequence of blobs → JSON {"blobs":…}; each is stored under its own digest
  *   POST /directory/read    digests → for each an answer: the Directory's canonical encoding
@@ -17,10 +18,13 @@
  *   digests  := BLAKE3 digests of 32 bytes, one after the other, at most 65,536 for /blob/missing and ?joined and 4096 otherwise
  *   sequence := { length(varint) message }, as in `content.ts`, each message at most 4 MiB
  *   answers  := a sequence of answers, in which each has a byte of its kind before it:
- *     absent := nothing, not even that byte     found := 0x01 bytes     long := 0x02
+ *     absent := nothing, not even that byte     found := 0x01 bytes     long := 0x02     framed := 0x03 frame+
  *
  * Blobs that are read come in a Content-Encoding that the client takes, and how long they were on the way is told to pages (Timing-
- * Allow-Origin): most of what packages are made of is text and programs, which take a third then.
+ * Allow-Origin): most of what packages are made of is text and programs, which take a third then. Asked with `?zstd` for them as they
+ * are stored, nothing is compressed or decompressed here, and there is no Content-Encoding. A blob of one chunk is `framed` by one
+ * frame, as `castore/stored_form.ts` has it, and one of several by a frame for each chunk. A server that does not know `?zstd` answers
+ * as without it.
  *
  * `long` is a blob of over 4 MiB: ask for its chunks. Chunks of a blob are blobs. What is damaged here ends the answer in a
  * broken connection: what came before it is right. Bodies may come in a Content-Encoding. Refusals are a line of text.
@@ -31,9 +35,10 @@ import { Background } from "../bytes/background.ts";
 import { type Bytes, concat } from "../bytes/bytes.ts";
 import { readDelimited, writeDelimited } from "../bytes/delimited.ts";
 import { toNixBase32 } from "../bytes/nixbase32.ts";
-import { toReadable } from "../bytes/streams.ts";
+import { collect, toReadable } from "../bytes/streams.ts";
 import { MAX_VALUE_LENGTH } from "../castore/byte_store.ts";
-import type { ChunkMeta } from "../castore/blob_service.ts";
+import { openBlobFrames } from "../castore/blob_frames.ts";
+import type { BlobService, ChunkMeta } from "../castore/blob_service.ts";
 import { type Digest, DIGEST_LENGTH } from "../castore/digest.ts";
 import { encodeDirectory } from "../castore/directory.ts";
 import { pathInfosFor } from "./access/reach.ts";
@@ -56,6 +61,7 @@ const HASH_PART_BYTES = 20;
 
 const FOUND = Uint8Array.of(1);
 const LONG = Uint8Array.of(2);
+const FRAMED = Uint8Array.of(3);
 const ABSENT = new Uint8Array(0);
 /** The encodings blobs are read in, the best first. */
 const ENCODINGS = ["zstd", "gzip"] as const;
@@ -72,16 +78,17 @@ export function bulkRoutes(app: Hono, context: ServerContext): void {
     const visible = pathInfosFor(callerOf(c), pathInfos);
     return await missing(asked, async (part) => await visible.get(toNixBase32(part)) !== undefined);
   });
-  answering(app, "/blob/read", "blobs", context, async (digest) => {
-    const blob = await blobs.open(digest);
-    if (!blob) return ABSENT;
-    return blob.size > MAX_VALUE_LENGTH ? LONG : concat([FOUND, await blob.bytes()]);
-  });
-  answering(app, "/blob/chunks", "chunk lists", context, async (digest) => {
+  app.post("/blob/read", (c) => readBlobs(c, context));
+  const answering = (path: string, what: string, answer: (digest: Digest) => Promise<Uint8Array>) => {
+    app.post(path, async (c) => {
+      return new Response(toReadable(await answersTo(c, what, context, answer)), { headers: BINARY });
+    });
+  };
+  answering("/blob/chunks", "chunk lists", async (digest) => {
     const chunks = await blobs.chunks(digest);
     return chunks ? concat([FOUND, encodeChunks(chunks)]) : ABSENT;
   });
-  answering(app, "/directory/read", "Directories", context, async (digest) => {
+  answering("/directory/read", "Directories", async (digest) => {
     const directory = await directories.get(digest);
     return directory ? concat([FOUND, encodeDirectory(directory)]) : ABSENT;
   });
@@ -124,37 +131,60 @@ async function missing(names: readonly Bytes[], has: (name: Bytes) => Promise<bo
   return new Response(concat(lacking), { headers: BINARY });
 }
 
-/** A route that answers each digest by itself. */
-function answering(
-  app: Hono,
-  path: string,
+/** An answer to each digest in the body. */
+async function answersTo(
+  c: Context,
   what: string,
   context: ServerContext,
   answer: (digest: Digest) => Promise<Uint8Array>,
-): void {
-  app.post(path, async (c) => {
-    const asked = await digestsOf(c, SOME, context);
-    const answers = async function* () {
-      try {
-        yield* gathered(writeDelimited(ahead(asked, AHEAD, answer)));
-      } catch (error) {
-        context.logFailure(`failed in the middle of ${what}: ${(error as Error).message}`);
-        throw error;
-      }
-    };
-    const encoding = path === "/blob/read"
-      ? encodingFor(c.req.header("accept-encoding"), context)
-      : undefined;
-    if (!encoding) return new Response(toReadable(answers()), { headers: BINARY });
-    return new Response(toReadable(context.codec.compress(encoding, answers())), {
-      headers: {
-        ...BINARY,
-        "content-encoding": encoding,
-        vary: "Accept-Encoding",
-        "timing-allow-origin": "*",
-      },
-    });
+): Promise<AsyncGenerator<Bytes, void, void>> {
+  const asked = await digestsOf(c, SOME, context);
+  return async function* () {
+    try {
+      yield* gathered(writeDelimited(ahead(asked, AHEAD, answer)));
+    } catch (error) {
+      context.logFailure(`failed in the middle of ${what}: ${(error as Error).message}`);
+      throw error;
+    }
+  }();
+}
+
+async function readBlobs(c: Context, context: ServerContext): Promise<Response> {
+  const { blobs } = context;
+  if (blobs.getStored && new URL(c.req.url).searchParams.has("zstd")) {
+    const answers = await answersTo(
+      c,
+      "blobs as they are stored",
+      context,
+      (digest) => stored(digest, blobs),
+    );
+    return new Response(toReadable(answers), { headers: BINARY });
+  }
+  const answers = await answersTo(c, "blobs", context, (digest) => plain(digest, blobs));
+  const encoding = encodingFor(c.req.header("accept-encoding"), context);
+  if (!encoding) return new Response(toReadable(answers), { headers: BINARY });
+  return new Response(toReadable(context.codec.compress(encoding, answers)), {
+    headers: {
+      ...BINARY,
+      "content-encoding": encoding,
+      vary: "Accept-Encoding",
+      "timing-allow-origin": "*",
+    },
   });
+}
+
+async function plain(digest: Digest, blobs: BlobService): Promise<Uint8Array> {
+  const blob = await blobs.open(digest);
+  if (!blob) return ABSENT;
+  return blob.size > MAX_VALUE_LENGTH ? LONG : concat([FOUND, await blob.bytes()]);
+}
+
+async function stored(digest: Digest, blobs: BlobService): Promise<Uint8Array> {
+  const [form] = await blobs.getStored!([digest]);
+  if (form) return concat([form.frame ? FRAMED : FOUND, form.bytes]);
+  const frames = await openBlobFrames(blobs, digest);
+  if (!frames) return ABSENT;
+  return frames.size > MAX_VALUE_LENGTH ? LONG : concat([FRAMED, await collect(frames)]);
 }
 
 /** The best encoding that a client takes and that can be made here. */

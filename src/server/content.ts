@@ -4,6 +4,7 @@
  *   PUT /blob                       any bytes, of any length
  *   PUT /blob/DIGEST                the same, refused (400) unless they have that digest; nothing is visible then
  *   GET /blob/DIGEST                the bytes; one Range, ETag
+ *   GET /blob/DIGEST?zstd           the bytes as zstd frames, one for each chunk, as they are stored (application/zstd); ETag
  *   GET /blob/DIGEST?bao[&range=R]  a slice of them, which is verified against the digest alone; ETag
  *   PUT ?joined, POST               a blob or closure that other blobs make, and many at once: `bulk.ts`
  *   PUT /directory                  a closure of Directories, leaves first, as a sequence
@@ -22,6 +23,11 @@
  * it begins with, is proven, too. A range behind the end is no error but the proof that nothing is there. The range is not
  * a Range header, because that would be one of the slice's bytes, and caches would put together what belongs to none.
  *
+ * Frames of zstd (RFC 8878) may follow each other, so any tool for zstd makes the blob of them: `curl …?zstd | zstd -d`. Nothing is
+ * compressed or decompressed for them here: a chunk that is stored plain comes as a raw frame. They come whole, a Range is not looked
+ * at; and their ETag is a weak one, as the blob may be stored otherwise one day. A server that knows no `?zstd` answers with the plain
+ * bytes: the type of the content tells.
+ *
  * Messages are protobuf, of either package (`snix.*`, `tvix.*`: the same bytes), at most `maxMessageBytes` long. PUT of a
  * blob and of a closure are answered with JSON, `{"digest":"blake3-…","size":…}` and `{"digest":"blake3-…"}`. Bodies may come in a
  * Content-Encoding. HEAD goes wherever GET does. Refusals are a line of text.
@@ -31,6 +37,7 @@ import { fromBase64Url, toBase64Url } from "../bytes/base64.ts";
 import type { Bytes } from "../bytes/bytes.ts";
 import { fromHex } from "../bytes/hex.ts";
 import { toReadable } from "../bytes/streams.ts";
+import { openBlobFrames } from "../castore/blob_frames.ts";
 import { type Digest, DIGEST_LENGTH, formatDigest } from "../castore/digest.ts";
 import { type Directory, encodeDirectory } from "../castore/directory.ts";
 import type { NamedDirectory } from "../castore/directory_service.ts";
@@ -68,6 +75,7 @@ export function contentRoutes(app: Hono, context: ServerContext): void {
   app.put(`/blob/${DIGEST}`, (c) => put(c, digestOf(c)));
   app.get(`/blob/${DIGEST}`, (c) => {
     const query = new URL(c.req.url).searchParams;
+    if (query.has("zstd")) return getFrames(c, digestOf(c), query.has("bao"), context);
     if (!query.has("bao")) return getBlob(c, digestOf(c), context);
     return getSlice(c, digestOf(c), parseSliceRange(query.get("range")), context);
   });
@@ -107,6 +115,29 @@ async function getBlob(c: Context, digest: Digest, context: ServerContext): Prom
       return part && logged(part, "a blob", context);
     },
   });
+}
+
+async function getFrames(
+  c: Context,
+  digest: Digest,
+  asSlice: boolean,
+  context: ServerContext,
+): Promise<Response> {
+  if (asSlice) throw new HttpError(400, "Cannot give a slice as zstd frames: ask for ?bao or for ?zstd");
+  const frames = await openBlobFrames(context.blobs, digest);
+  if (!frames) return notFound();
+  const etag = `"${toBase64Url(digest)}.zstd"`;
+  const headers: Record<string, string> = {
+    "content-type": "application/zstd",
+    "x-content-type-options": "nosniff",
+    "cache-control": FOR_EVER,
+    "accept-ranges": "none",
+    etag: `W/${etag}`,
+  };
+  if (isKnown(c, etag)) return new Response(null, { status: 304, headers });
+  if (frames.length !== undefined) headers["content-length"] = String(frames.length);
+  if (c.req.method === "HEAD") return new Response(null, { headers });
+  return new Response(toReadable(logged(frames, "the frames of a blob", context)), { headers });
 }
 
 function parseSliceRange(text: string | null): BaoRange {

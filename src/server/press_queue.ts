@@ -6,8 +6,15 @@ import { StoreBusyError } from "../errors.ts";
 
 /** Pieces of work at once: a short one does not wait for a long one. */
 const LANES = 2;
-/** Pieces in line, at most; what does not fit is done when it is asked for again. */
-const MOST_WAITING = 100_000;
+/** Pieces that are not done, at most; what does not fit is done when it is asked for again. */
+const MOST = 100_000;
+
+export interface PressQueueOptions {
+  /** Pieces of work at once; default 2. */
+  readonly lanes?: number;
+  /** Pieces that are not done, at most; default 100,000. */
+  readonly most?: number;
+}
 
 /** A piece of work. */
 interface Task<T> {
@@ -22,6 +29,13 @@ export class PressQueue<T> implements AsyncDisposable {
   #underWay = new Map<string, Task<T>>();
   #running = new Set<Promise<void>>();
   #ending = new AbortController();
+  #lanes: number;
+  #most: number;
+
+  constructor({ lanes = LANES, most = MOST }: PressQueueOptions = {}) {
+    this.#lanes = lanes;
+    this.#most = most;
+  }
 
   /** Pieces that are not done. */
   get size(): number {
@@ -43,7 +57,7 @@ export class PressQueue<T> implements AsyncDisposable {
     const done = Promise.withResolvers<T>();
     done.promise.catch(() => {});
     if (this.#ending.signal.aborted) done.reject(this.#ending.signal.reason);
-    else if (this.size >= MOST_WAITING) {
+    else if (this.size >= this.#most) {
       done.reject(new StoreBusyError("Cannot do it now: too much is to be done"));
     } else {
       this.#later.set(key, { work, done });
@@ -85,7 +99,7 @@ export class PressQueue<T> implements AsyncDisposable {
   }
 
   #go(): void {
-    while (this.#underWay.size < LANES) {
+    while (this.#underWay.size < this.#lanes) {
       const from = this.#wanted.size > 0 ? this.#wanted : this.#later;
       const [next] = from;
       if (!next) return;

@@ -51,6 +51,8 @@ export class PressedNars implements AsyncDisposable {
   #log: (line: string) => void;
   #eager: boolean;
   #queue = new PressQueue<PressedNar>();
+  /** Whether nodes that are not known are of NARs that were received: that is read from all of them, and anybody may ask. */
+  #looks = new PressQueue<boolean>({ lanes: 1, most: 100 });
   #patience = new Patience();
   #kept = new Lru<string, PressedNar>(KEPT);
   #failures = new Lru<string, number>(FAILURES);
@@ -75,7 +77,7 @@ export class PressedNars implements AsyncDisposable {
     this.#log = log;
     this.#eager = eager;
     this.#onDropped = onDropped;
-    stopping?.addEventListener("abort", () => this.#queue.end(), { once: true });
+    stopping?.addEventListener("abort", () => this.#end(), { once: true });
   }
 
   /** The same path infos; what is published through them is pressed. */
@@ -125,7 +127,10 @@ export class PressedNars implements AsyncDisposable {
     // What is in memory may have been collected as garbage, with its chunks.
     if (found && await this.#bytes.has(pressedKey(pressedName(node)))) return found;
     this.#kept.delete(name);
-    if (!this.#owners.has(node) && !await this.#isReceived(node)) return undefined;
+    if (!this.#owners.has(node)) {
+      const isReceived = await this.#looks.add(name, (signal) => this.#isReceived(node, signal));
+      if (!isReceived) return undefined;
+    }
     return await this.#press(node, true);
   }
 
@@ -142,7 +147,13 @@ export class PressedNars implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#queue[Symbol.asyncDispose]();
+    this.#end();
+    await Promise.all([this.#queue[Symbol.asyncDispose](), this.#looks[Symbol.asyncDispose]()]);
+  }
+
+  #end(): void {
+    this.#queue.end();
+    this.#looks.end();
   }
 
   #pressPublished(node: Node): void {
@@ -152,12 +163,13 @@ export class PressedNars implements AsyncDisposable {
     this.#press(node, false).then(done, done);
   }
 
-  async #isReceived(node: Node): Promise<boolean> {
+  async #isReceived(node: Node, signal: AbortSignal): Promise<boolean> {
     if (node.type === "file") await checkFileSize(node, this.blobs);
     const { digest } = await hashNar(node, "sha256", {
       blobs: this.blobs,
       directories: this.#directories,
       hashes: this.#hashes,
+      signal,
     });
     return await receivedNar(this.#names, digest) !== undefined;
   }

@@ -15,7 +15,7 @@ const AHEAD = 4 * 1024 * 1024;
 /** Blobs asked for ahead of the reader; where the service wants more bytes, one for each 4 KiB of them. */
 const BLOBS_AHEAD = 512, SMALL_BLOB = 4096;
 /** Memory a long blob's own reading ahead takes, at most. */
-const MOST_WEIGHT = 2 * 1024 * 1024;
+const LONG_WEIGHT = 2 * 1024 * 1024;
 /** A stretch is ended when its blobs have so many bytes, or are so many. */
 const STRETCH = 256 * 1024, MOST_IN_STRETCH = 128;
 
@@ -44,6 +44,8 @@ export interface PartsOptions<T> {
   readonly shortLength?: number;
   /** Asks for what is needed of another. */
   readonly ask: (segment: BlobSegment) => Promise<T>;
+  /** Bytes that what is asked for takes, at most; default 2 MiB. */
+  readonly mostWeight?: number;
 }
 
 /** The segments in order, as stretches and blobs that are asked for ahead. */
@@ -101,7 +103,7 @@ export class NarParts<T> {
     this.#ask();
     const asked = this.#options.ask(segment);
     asked.catch(() => {}); // reported where it is awaited, which may be later or, after an early end, never
-    const weight = Math.min(length, MOST_WEIGHT);
+    const weight = Math.min(length, this.#options.mostWeight ?? LONG_WEIGHT);
     this.#weight += weight;
     this.#waiting.push({ type: "alone", weight, segment, asked });
   }

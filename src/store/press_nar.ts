@@ -24,7 +24,7 @@ import type { DirectoryService } from "../castore/directory_service.ts";
 import { getLong, pressedKey, putLong } from "../castore/layout.ts";
 import type { FileNode, Node } from "../castore/node.ts";
 import { DamageError, LimitError, MissingError } from "../errors.ts";
-import { type ChunkSizes, cutPoint } from "../hash/fastcdc.ts";
+import { type ChunkSizes, cutPoint, DEFAULT_CHUNK_SIZES } from "../hash/fastcdc.ts";
 import type { HashProvider } from "../hash/hasher.ts";
 import { writeRecord } from "./collections.ts";
 import { confirmRecord } from "./confirm.ts";
@@ -39,6 +39,8 @@ const SMALL_FILE = 2 * 1024;
 const RUN: ChunkSizes = { min: 32 * 1024, average: 64 * 1024, max: SHORT_LENGTH };
 /** Runs on their way to the store, in bytes. */
 const WRITE_WINDOW = 8 * 1024 * 1024;
+/** Memory that the list of a long file's chunks takes, about. */
+const LIST = 64 * 1024;
 /** Most chunks of a NAR that is pressed; its record takes 40 bytes for each. */
 const MOST_CHUNKS = 1_000_000;
 
@@ -120,6 +122,7 @@ async function layOut(node: Node, options: PressOptions): Promise<ChunkRows> {
   const parts = new NarParts(layout.segments(), blobs, {
     shortLength: smallFile,
     ask: ({ file }) => chunksOf(file, blobs),
+    mostWeight: LIST,
   });
   try {
     for (let part = parts.next(); part; part = parts.next()) {
@@ -149,6 +152,14 @@ async function layOut(node: Node, options: PressOptions): Promise<ChunkRows> {
 async function chunksOf(file: FileNode, blobs: StoringBlobs): Promise<readonly ChunkMeta[]> {
   const { digest, size } = file;
   if (size <= SHORT_LENGTH) return [{ digest, size }];
+  if (size <= DEFAULT_CHUNK_SIZES.max) {
+    // It may be one chunk, too. As it is stored, it is not decompressed to learn that.
+    const [form] = await blobs.getStored([digest]);
+    if (form) {
+      checkSize(file, form.size);
+      return [{ digest, size }];
+    }
+  }
   const chunks = await blobs.chunks(digest);
   if (!chunks) throw new MissingError("blob", formatDigest(digest));
   checkSize(file, chunks.reduce((sum, chunk) => sum + chunk.size, 0));

@@ -10,14 +10,18 @@ import { ingestNar } from "../../src/store/ingest_nar.ts";
 import { narLayout } from "../../src/store/nar_layout.ts";
 import { renderNar } from "../../src/store/render_nar.ts";
 import { servicesOver } from "../../src/store/services.ts";
+import { measureFrames } from "./browser_frames.ts";
 
-/** What is measured. */
-export interface BenchRequest {
+/** What is measured of a store. */
+export interface StoreRequest {
   /** Bytes of the archive of large files. */
   readonly bigBytes: number;
   /** Whether SHA-256 has a worker of its own. */
   readonly pool: boolean;
 }
+
+/** What is measured: a store, or how frames are decompressed. */
+export type BenchRequest = StoreRequest | "frames";
 
 export interface BenchRow {
   readonly name: string;
@@ -95,9 +99,11 @@ async function secondsOf(task: () => Promise<unknown>): Promise<number> {
 
 /** Measures one row after the other, and tells each. */
 export async function measure(
-  { bigBytes, pool }: BenchRequest,
+  request: BenchRequest,
   tell: (row: BenchRow) => void,
 ): Promise<void> {
+  if (request === "frames") return await measureFrames(tell);
+  const { bigBytes, pool } = request;
   const spawn = () => new Worker(new URL("/page.js#lane", location.href), { type: "module" });
   const lanes = pool ? openHashPool({ hashes: portableHashes, spawn, workers: 1, hashers: 1 }) : undefined;
   if (lanes && !await lanes.started(20_000)) throw new Error("the worker that hashes has not started");

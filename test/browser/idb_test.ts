@@ -1,8 +1,16 @@
 /** What may happen to a store in IndexedDB: other tabs, no room, upgrades, cleared data. In Chromium. */
 import assert from "node:assert/strict";
 import type { BrowserContext, Page } from "playwright-core";
+import { LOOK_MS, MOST_PIECES } from "../../src/adapters/idb/reserve.ts";
 import { testNeeding } from "../needs.ts";
-import { bundle, chromiumInstalled, launchChromium, servePage, urlOf } from "./_chromium.ts";
+import {
+  bundle,
+  chromiumInstalled,
+  launchChromium,
+  launchChromiumIn,
+  servePage,
+  urlOf,
+} from "./_chromium.ts";
 import type { Tab, Thrown } from "./store_page.ts";
 
 /** In the page. */
@@ -16,13 +24,29 @@ class World implements AsyncDisposable {
     readonly resources: AsyncDisposableStack,
   ) {}
 
-  static async open(): Promise<World> {
+  /** @param folder where the browser keeps what it stores; default its memory */
+  static async open(folder?: string): Promise<World> {
     await using resources = new AsyncDisposableStack();
     const server = servePage(await bundle(new URL("store_page.ts", import.meta.url)));
     resources.defer(() => server.shutdown());
+    if (folder !== undefined) {
+      const context = await launchChromiumIn(folder);
+      resources.defer(() => context.close());
+      return new World(context, urlOf(server), resources.move());
+    }
     const browser = await launchChromium();
     resources.defer(() => browser.close());
     return new World(await browser.newContext(), urlOf(server), resources.move());
+  }
+
+  /** Sets how much room the origin has, and tells how much it takes. */
+  async quotaOf(page: Page): Promise<{ set(quotaSize: number): Promise<unknown>; usage(): Promise<number> }> {
+    const { origin } = this;
+    const devtools = await this.context.newCDPSession(page);
+    return {
+      set: (quotaSize) => devtools.send("Storage.overrideQuotaForOrigin", { origin, quotaSize }),
+      usage: async () => (await devtools.send("Storage.getUsageAndQuota", { origin })).usage,
+    };
   }
 
   /** A new tab of the origin. */
@@ -98,10 +122,10 @@ browserTest(
     const devtools = await world.context.newCDPSession(page);
     const quota = (quotaSize?: number) =>
       devtools.send("Storage.overrideQuotaForOrigin", { origin: world.origin, quotaSize });
-    await quota(30_000_000);
+    await quota(38_000_000); // 8 of them for the reserve
     await page.evaluate(() => tab.open("s"));
     const { done, thrown } = await page.evaluate(() => tab.put(0, 80, 500_000));
-    assert.ok(done.length < 80, "40 MB fit into 30");
+    assert.ok(done.length < 60, "30 MB fit into 30");
     assert.ok(
       done.length > 40,
       `of 30 MB there is room for ${done.length} halves: ${JSON.stringify(thrown)}`,
@@ -137,6 +161,85 @@ browserTest(
     assert.deepEqual((await again.evaluate(() => tab.readNames(0, 400, 100_000))).done, names.done);
   },
 );
+
+const MIB = 1024 * 1024;
+
+for (const where of ["in memory", "on disk"]) {
+  testNeeding(chromiumInstalled)({
+    name: `idb in Chromium: in a store ${where} that has more than its room, deleting makes some`,
+    sanitizeOps: false,
+    sanitizeResources: false,
+    async fn() {
+      const folder = await Deno.makeTempDir({ prefix: "firn-idb-" });
+      try {
+        await using world = await World.open(where === "on disk" ? folder : undefined);
+        await makesRoom(world);
+      } finally {
+        await Deno.remove(folder, { recursive: true });
+      }
+    },
+  });
+}
+
+async function makesRoom(world: World): Promise<void> {
+  const [page, other] = [await world.tab(), await world.tab()];
+  const quota = await world.quotaOf(page);
+  await quota.set(40 * MIB);
+  await page.evaluate(() => tab.open("s"));
+  assert.equal(await page.evaluate(() => tab.reserve("s")), 0, "an empty store keeps nothing");
+  const { done } = await page.evaluate(() => tab.put(0, 100, 500_000));
+  assert.ok(done.length >= 40 && done.length < 70, `${done.length} halves`);
+  assert.equal(await page.evaluate(() => tab.reserve("s")), MOST_PIECES);
+  assert.equal(await page.evaluate(() => tab.listed()), done.length);
+  const { live, dead } = await page.evaluate(() => tab.used());
+  assert.deepEqual([live, dead], [500_000 * done.length, 0], "the reserve is no value");
+  await other.evaluate(() => tab.open("s"));
+
+  // Each time there is less room than before, by more than what was deleted: the reserve gives it.
+  for (const [turn, number] of done.slice(0, 3).entries()) {
+    await quota.set(await quota.usage() - 1.5 * MIB);
+    // The browser remembers how much room there was until somebody wants more than that.
+    await page.evaluate(() => tab.putNames(0, 1, 4_000_000));
+    for (const tabOf of [page, other]) {
+      const { done, thrown } = await tabOf.evaluate((turn) => tab.putNames(turn, turn + 1, 100), turn);
+      assert.deepEqual(done, [], "it is overdrawn");
+      assertThrown(thrown[0], "StoreFullError", /no more room/);
+    }
+    const made = await page.evaluate((number) => tab.makeRoom(number, number + 1), number);
+    assert.deepEqual(made, { done: [number], thrown: [] });
+    assert.deepEqual((await other.evaluate(() => tab.has(0, 100))).done, done.slice(turn + 1));
+  }
+  // With room again, the reserve is there again, whoever writes first: every tab looks for it now and then.
+  assert.ok(await page.evaluate(() => tab.reserve("s")) < MOST_PIECES, "it was not used");
+  await quota.set(60 * MIB);
+  await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  assert.deepEqual(await other.evaluate(() => tab.put(0, 5, 500_000)), all(0, 5));
+  assert.equal(await page.evaluate(() => tab.reserve("s")), MOST_PIECES);
+  assert.deepEqual((await page.evaluate(() => tab.read(0, 100, 500_000))).done, done);
+}
+
+browserTest("a store without a reserve gets one when it is opened with room", async (world) => {
+  const page = await world.tab();
+  const quota = await world.quotaOf(page);
+  await quota.set(40 * MIB);
+  const again = async () => {
+    await page.evaluate(() => tab.close());
+    assert.equal(await page.evaluate(() => tab.open("s")), false);
+    return await page.evaluate(() => tab.reserve("s"));
+  };
+  await page.evaluate(() => tab.open("s"));
+  assert.deepEqual(await page.evaluate(() => tab.put(0, 20, 500_000)), all(0, 20));
+  assert.equal(await again(), MOST_PIECES);
+  await quota.set(await quota.usage());
+  const refused = await page.evaluate(() => tab.putNames(0, 10, 4_000_000)); // or the browser remembers how much room there was
+  assert.equal(refused.thrown[0]?.name, "StoreFullError");
+  await page.evaluate(() => tab.removeReserve("s"));
+  await quota.set(await quota.usage() + 3.5 * MIB);
+  assert.equal(await again(), 3, "as much as there is room for");
+  await quota.set(40 * MIB);
+  assert.equal(await again(), MOST_PIECES);
+  assert.deepEqual(await page.evaluate(() => tab.read(0, 20, 500_000)), all(0, 20));
+});
 
 browserTest("a tab that upgrades the database gets it, and the old tab is told", async (world) => {
   const [old, newer] = [await world.tab(), await world.tab()];

@@ -2,6 +2,8 @@
  * The script of a page that has a store in IndexedDB and does what a test asks, through `tab`. With `#write` and
  * `#check` it goes by itself, for a browser that is killed meanwhile: it tells its server what was stored, or is missing.
  */
+import type { IDBPObjectStore } from "idb";
+import { Connection, type Schema } from "../../src/adapters/idb/connection.ts";
 import { openIdb } from "../../src/adapters/idb/open_idb.ts";
 import type { IdbHome, IdbOptions } from "../../src/adapters/idb/open_idb.ts";
 import { type Bytes, equals, fromText, toText } from "../../src/bytes/bytes.ts";
@@ -99,6 +101,21 @@ export const tab = {
       await home!.bytes.delete(keyOf(number));
       return true;
     }),
+  /** Deletes values and gives back their room, as somebody does who needs it. */
+  makeRoom: (from: number, to: number) =>
+    outcomeOf([from], async () => {
+      await home!.makeRoom(async () => {
+        await Promise.all(range(from, to).map((number) => home!.bytes.delete(keyOf(number))));
+        await home!.bytes.compact();
+      });
+      return true;
+    }),
+  /** Bytes of values, and of others that are deleted and still take room. */
+  used: async () => await home!.bytes.use(),
+  /** How many pieces the reserve has, as another program sees it. */
+  reserve: (name: string) => piecesOf(name, () => {}),
+  /** Removes them, as if the store were of a time when there was none. */
+  removeReserve: (name: string) => piecesOf(name, (packs, key) => void packs.delete(key)),
   /** Adds one to a number, so many times at once. */
   count: (times: number) =>
     outcomeOf(range(0, times), async () => {
@@ -134,6 +151,19 @@ export const tab = {
     indexedDB.deleteDatabase(name);
   },
 };
+
+async function piecesOf(
+  name: string,
+  use: (packs: IDBPObjectStore<Schema, ["packs"], "packs", "readwrite">, key: string) => void,
+): Promise<number> {
+  const connection = await Connection.open({ indexedDB, name });
+  const transaction = connection.database.transaction("packs", "readwrite");
+  const keys = (await transaction.store.getAllKeys()).filter((key) => key.startsWith("reserve/"));
+  for (const key of keys) use(transaction.store, key);
+  await transaction.done;
+  connection.close();
+  return keys.length;
+}
 
 function isWhole(value: Bytes | undefined, length: number, number: number): boolean {
   if (value && !equals(value, pattern(length, number))) throw new Error(`value ${number} is another`);

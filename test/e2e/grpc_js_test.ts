@@ -3,8 +3,10 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import * as grpc from "@grpc/grpc-js";
 import { createBLAKE3 } from "hash-wasm";
+import { openCodecs } from "../../src/adapters/codecs/codecs.ts";
 import { concat, fromText } from "../../src/bytes/bytes.ts";
 import { fromHex, toHex } from "../../src/bytes/hex.ts";
+import { collect } from "../../src/bytes/streams.ts";
 import {
   Health,
   HealthCheckResponse_ServingStatus as Status,
@@ -251,6 +253,31 @@ eachEra("64 calls at the same time on one connection", async (client, era) => {
     return blobs[i];
   }));
   assert.deepEqual(copies, blobs);
+});
+
+eachEra("a blob is read as zstd frames by who asks for them", async (client, era) => {
+  const text = fromText(
+    Array.from({ length: 60_000 }, (_, i) => `line ${i} of a text, all alike\n`).join(""),
+  );
+  const bytes = concat([text, noise(700_000)]);
+  const digest = await put(client, era, bytes);
+  const metadata = new grpc.Metadata();
+  metadata.set("firn-blob-encoding", "zstd");
+  const call = client.receive(era.blobService.method.read, { digest }, { metadata });
+  const header = new Promise<grpc.Metadata>((resolve) => call.once("metadata", resolve));
+  const pieces: Uint8Array[] = [];
+  for await (const { data } of call) pieces.push(data);
+  assert.deepEqual((await header).get("firn-blob-encoding"), ["zstd"]);
+  const frames = concat(pieces);
+  assert.ok(frames.length < bytes.length * 0.6, `${frames.length} bytes of ${bytes.length}`);
+  const back = await collect(openCodecs().decompress("zstd", [frames]));
+  assert.ok(Buffer.from(back).equals(bytes), "the frames are those of other bytes");
+  const plain = client.receive(era.blobService.method.read, { digest });
+  const told = new Promise<grpc.Metadata>((resolve) => plain.once("metadata", resolve));
+  const all: Uint8Array[] = [];
+  for await (const { data } of plain) all.push(data);
+  assert.deepEqual((await told).get("firn-blob-encoding"), [], "nobody asked");
+  assert.ok(Buffer.from(concat(all)).equals(bytes));
 });
 
 grpcTest("grpc-js: health is told of every service, and by Watch at once", async (server) => {

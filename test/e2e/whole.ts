@@ -1,7 +1,9 @@
 /** Whether what a server shows is whole: no narinfo whose NAR is missing or wrong. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { zstdDecompressSync } from "node:zlib";
+import { openCodecs } from "../../src/adapters/codecs/codecs.ts";
+import { collect } from "../../src/bytes/streams.ts";
+import type { CompressionName } from "../../src/store/codec.ts";
 import { field, forEach, hashPart } from "./cache_folder.ts";
 import type { Closure } from "./closures.ts";
 import { lines, type User } from "./nix.ts";
@@ -25,13 +27,17 @@ export async function assertWhole(
     if (answer.status === 404) return;
     assert.equal(answer.status, 200, narInfo);
     const nar = await fetch(`${server.url}/${field(narInfo, "URL")}`);
-    const body = new Uint8Array(await nar.arrayBuffer());
     assert.equal(nar.status, 200, `the NAR of ${path}`);
-    const compression = field(narInfo, "Compression");
-    assert.ok(compression === "none" || compression === "zstd", compression);
-    const bytes = compression === "zstd" ? zstdDecompressSync(body) : body;
-    assert.equal(createHash("sha256").update(bytes).digest("hex"), digests[index], `the NAR of ${path}`);
+    assert.equal(await narDigest(nar, narInfo), digests[index], `the NAR of ${path}`);
     served++;
   });
   return served;
+}
+
+/** SHA-256, in hexadecimal, of the NAR in an answer, which is compressed as its narinfo says. */
+export async function narDigest(answer: Response, narInfo: string): Promise<string> {
+  const compression = field(narInfo, "Compression");
+  assert.ok(compression === "none" || compression === "zstd", compression);
+  const nar = openCodecs().decompress(compression as CompressionName, [await answer.bytes()]);
+  return createHash("sha256").update(await collect(nar)).digest("hex");
 }

@@ -1,14 +1,16 @@
-/** A browser that gives no more room: what the page says, and that nothing stored is lost. That deleting makes room, the store's own tests show. */
+/** A browser that gives no more room: what the page says, that nothing stored is lost, and that it goes on once there is room. */
 import assert from "node:assert/strict";
 import { noise } from "../server/_site.ts";
+import { MOST_PIECES, PIECE_LENGTH } from "../../src/adapters/idb/reserve.ts";
 import { pageTest, PageWorld, PATIENCE, publish } from "./_world.ts";
 
 const MIB = 1024 * 1024;
-/** Room for the page's own files and one of the two paths. */
-const QUOTA = 18 * MIB;
+const RESERVE = MOST_PIECES * PIECE_LENGTH;
+/** Room for the page's own files, the store's reserve, and one of the two paths. */
+const QUOTA = 18 * MIB + RESERVE;
 
 pageTest(
-  "where the browser has no room the page says what to do, and loses nothing",
+  "where the browser has no room the page says what to do, loses nothing, and goes on",
   async (folder, t) => {
     await using world = await PageWorld.open(folder);
     const { server } = world;
@@ -55,6 +57,22 @@ pageTest(
       await go(`#/path/${first}/truth`);
       await page.getByRole("button", { name: "Verify every byte" }).click();
       await said(/everything is true/);
+    });
+
+    await t.step("with room that was made in the page, it goes on", async () => {
+      await go(`#/path/${second}`);
+      await page.getByRole("button", { name: "Fetch all" }).click();
+      await card.getByRole("link", { name: "See what is kept" }).click();
+      await page.getByLabel("Choose first-1.0").check();
+      await page.getByRole("button", { name: "Delete 1 path" }).click();
+      await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+      await said(/1 path deleted, \d+\.\d MiB free again/);
+      await page.getByRole("link", { name: "first-1.0" }).waitFor({ state: "detached" });
+      await card.getByRole("button", { name: "Try again" }).click();
+      await go(`#/path/${second}`);
+      await page.getByText("hash verified").waitFor();
+      const { usage } = await session.send("Storage.getUsageAndQuota", { origin: server.url });
+      assert.ok(usage < QUOTA, `${usage} bytes`);
     });
     world.assertSound();
   },

@@ -20,6 +20,11 @@ import type { Job } from "./job.ts";
 const SHORT = DEFAULT_CHUNK_SIZES.min;
 /** Files whose chunks are found out and fetched together. */
 const GROUP = 4096;
+/**
+ * Shorter chunks are asked for so that the server compresses them together: measured for trees of source files, each as a frame of its
+ * own would take twice the bytes. Of longer ones the frames are asked for, which cost the server nothing.
+ */
+const WORTH_A_FRAME = 16 * 1024;
 /** What is asked for in one request, and how many requests are under way. */
 const REQUEST_BYTES = 4 * 1024 * 1024;
 const REQUEST_COUNT = 1024;
@@ -101,7 +106,10 @@ async function fetchChunks(chunks: readonly ChunkMeta[], fetch: BlobFetch): Prom
   });
   if (lacking.length === 0) return;
   job.enter("fetching");
-  const requests = inRequests(lacking);
+  const requests = [
+    ...inRequests(lacking.filter(({ size }) => size < WORTH_A_FRAME), false),
+    ...inRequests(lacking.filter(({ size }) => size >= WORTH_A_FRAME), true),
+  ];
   const writes = new Background(WRITE_WINDOW);
   let failed = false;
   const run = async () => {
@@ -123,14 +131,22 @@ async function fetchChunks(chunks: readonly ChunkMeta[], fetch: BlobFetch): Prom
   writes.check();
 }
 
+/** Chunks that are asked for together. */
+interface BlobRequest {
+  readonly chunks: readonly ChunkMeta[];
+  /** Whether as they are stored. */
+  readonly asStored: boolean;
+}
+
 async function fetchRequest(
-  chunks: readonly ChunkMeta[],
+  { chunks, asStored }: BlobRequest,
   writes: Background,
   fetch: BlobFetch,
 ): Promise<void> {
   const { contents, store, job } = fetch;
   let i = 0;
-  for await (const bytes of contents.readBlobs(chunks.map(({ digest }) => digest))) {
+  const digests = chunks.map(({ digest }) => digest);
+  for await (const bytes of contents.readBlobs(digests, { asStored })) {
     job.signal.throwIfAborted();
     const { digest, size } = chunks[i++];
     if (bytes === "absent") throw new MissingError("blob", formatDigest(digest));
@@ -140,20 +156,20 @@ async function fetchRequest(
   }
 }
 
-function inRequests(chunks: readonly ChunkMeta[]): ChunkMeta[][] {
-  const requests: ChunkMeta[][] = [];
+function inRequests(chunks: readonly ChunkMeta[], asStored: boolean): BlobRequest[] {
+  const requests: BlobRequest[] = [];
   let request: ChunkMeta[] = [];
   let length = 0;
   for (const chunk of chunks) {
     if (request.length === REQUEST_COUNT || (length > 0 && length + chunk.size > REQUEST_BYTES)) {
-      requests.push(request);
+      requests.push({ chunks: request, asStored });
       request = [];
       length = 0;
     }
     request.push(chunk);
     length += chunk.size;
   }
-  if (request.length > 0) requests.push(request);
+  if (request.length > 0) requests.push({ chunks: request, asStored });
   return requests;
 }
 

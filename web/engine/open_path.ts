@@ -2,7 +2,6 @@
  * Opening a store path from a cache: from a firn server by what is lacking, from another one by its NAR.
  */
 import { fetchNarFile } from "../../src/adapters/nix_http/binary_cache.ts";
-import { FirnContents } from "../../src/adapters/nix_http/firn_contents.ts";
 import { type Bytes, concat } from "../../src/bytes/bytes.ts";
 import { toHex } from "../../src/bytes/hex.ts";
 import { filesBelow } from "../../src/castore/closure_contents.ts";
@@ -102,7 +101,7 @@ async function openLazily(
   job: Job,
 ): Promise<void> {
   job.enter("directories");
-  await fetchDirectories(node, tab.home.bytes, new FirnContents(await tab.remote(cache, job)), job);
+  await fetchDirectories(node, tab.home.bytes, await tab.contentsAt(cache, job), job);
   const { size } = await narLayout(node, tab.services.directories);
   if (size !== narInfo.narSize) throw new ClaimError("NarSize", String(narInfo.narSize), String(size));
   await tab.records.putOpened({ narInfo, node, whole: false, cache, openedAt: Date.now() });

@@ -2,7 +2,7 @@
  * The store in a tab: a home with its services, what is remembered beside them, and who is asked for what is not here.
  */
 import { fetchFirnSite, fetchNarInfo, type FirnSite } from "../../src/adapters/nix_http/binary_cache.ts";
-import { FirnContents } from "../../src/adapters/nix_http/firn_contents.ts";
+import { FirnContents, type FrameOpener } from "../../src/adapters/nix_http/firn_contents.ts";
 import type { RemoteOptions } from "../../src/adapters/nix_http/request.ts";
 import type { Node } from "../../src/castore/node.ts";
 import { FormatError, MissingError, RemoteError } from "../../src/errors.ts";
@@ -25,6 +25,8 @@ export interface TabParts {
   readonly fetch: typeof fetch;
   readonly codec: Codec;
   readonly hashes: HashProvider;
+  /** Opens the decoder of zstd frames when it is first wanted; without it, none are asked for. */
+  readonly openFrames?: FrameOpener;
 }
 
 /** A path that is kept here. */
@@ -44,16 +46,18 @@ export class TabStore {
   readonly hashes: HashProvider;
   readonly records: Records;
   readonly #fetch: typeof fetch;
+  readonly #openFrames: FrameOpener | undefined;
   /** What caches were found to be. */
   readonly #sites = new Map<string, FirnSite | undefined>();
 
-  constructor({ home, fetch, codec, hashes }: TabParts) {
+  constructor({ home, fetch, codec, hashes, openFrames }: TabParts) {
     this.home = home;
     this.services = servicesOver(home);
     this.codec = codec;
     this.hashes = hashes;
     this.records = new Records(home.names);
     this.#fetch = fetch;
+    this.#openFrames = openFrames;
   }
 
   /** The path that is kept under a hash part, if one is. */
@@ -117,7 +121,12 @@ export class TabStore {
       const path = formatStorePath(info.storePath);
       throw new MissingError("path", path, `Cannot fetch the rest of ${path}: nobody is known who has it`);
     }
-    return new FirnContents(await this.remote(cache, job));
+    return await this.contentsAt(cache, job);
+  }
+
+  /** The contents of a firn server. */
+  async contentsAt(address: string, job: Job): Promise<FirnContents> {
+    return new FirnContents(await this.remote(address, job), this.#openFrames);
   }
 
   /** The first cache that knows a hash part, and what it says. */

@@ -2,7 +2,6 @@
  * Closures, why one path needs another, and how two differ, told as the page is told of them.
  */
 import { fetchNarInfo } from "../../src/adapters/nix_http/binary_cache.ts";
-import { FirnContents } from "../../src/adapters/nix_http/firn_contents.ts";
 import { toHex } from "../../src/bytes/hex.ts";
 import type { ChunkMeta } from "../../src/castore/blob_service.ts";
 import type { Digest } from "../../src/castore/digest.ts";
@@ -194,7 +193,7 @@ function chunkFinder(
     let list = await tab.services.blobs.chunks(digest);
     for (const cache of list ? [] : caches) {
       try {
-        [list] = await new FirnContents(await tab.remote(cache, job)).chunkLists([digest]);
+        [list] = await (await tab.contentsAt(cache, job)).chunkLists([digest]);
       } catch (error) {
         if (!(error instanceof RemoteError)) throw error;
         caches.delete(cache); // it cannot be reached: what is shared is not told then

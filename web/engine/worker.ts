@@ -3,7 +3,7 @@
  * calls wait for the store, and fail with what it failed with.
  */
 import * as Comlink from "comlink";
-import { openLazyCodecs } from "./lazy_codecs.ts";
+import { lazyFrames, openLazyCodecs } from "./lazy_codecs.ts";
 import { openIdb } from "../../src/adapters/idb/open_idb.ts";
 import type { HashProvider } from "../../src/hash/hasher.ts";
 import { openHashPool } from "../../src/hash/hash_pool.ts";
@@ -57,6 +57,7 @@ async function start(): Promise<Engine> {
     home,
     fetch,
     codec: openLazyCodecs({ liblzma: () => compile(__LIBLZMA__), brotli: () => compile(__BROTLI__) }),
+    openFrames: lazyFrames(),
     hashes: hashes(),
     keeping: openKeeping(home),
     ...(base.protocol.startsWith("http") && { origin: base.href.replace(/\/$/, "") }),

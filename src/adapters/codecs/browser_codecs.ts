@@ -1,7 +1,6 @@
 /**
- * The codecs of browsers, where there is no `node:zlib`: liblzma as WebAssembly for xz, a brotli decoder as WebAssembly, fzstd
- * with the checksum that it leaves out, pako for gzip (the platform's own stops at the first member), and bzip2 of our own.
- * gzip and plain bytes are written, too.
+ * The codecs of browsers, where there is no `node:zlib`: liblzma for xz, zstd, and a brotli decoder, all as WebAssembly, pako for
+ * gzip (the platform's own stops at the first member), and bzip2 of our own. gzip and plain bytes are written, too.
  */
 import { Inflate } from "pako/inflate";
 import type { Bytes } from "../../bytes/bytes.ts";

@@ -6,13 +6,11 @@
  */
 import type { Bytes } from "../../bytes/bytes.ts";
 import { frameContentSize, frameLength } from "../../bytes/zstd_frame.ts";
+import { MAX_FRAME_LENGTH } from "../../castore/blob_frames.ts";
 import { MAX_VALUE_LENGTH } from "../../castore/byte_store.ts";
 import type { FrameDecoder } from "../../castore/stored_form.ts";
 import { FormatError } from "../../errors.ts";
 import { loadZstd, Zstd } from "./zstd_wasm.ts";
-
-/** The longest frame taken: what 4 MiB can become, and more. */
-const MAX_FRAME = MAX_VALUE_LENGTH + 64 * 1024;
 
 /** A decoder of frames whose content has at most 4 MiB. Its memory is at most twice that, and stays. */
 export async function openFrameDecoder(): Promise<FrameDecoder> {
@@ -31,7 +29,7 @@ class WasmFrameDecoder implements FrameDecoder {
 
   decode(frame: Bytes, size: number): Bytes {
     // Nothing is asked of zstd that a frame of so many bytes does not need, whatever it claims.
-    if (size > MAX_VALUE_LENGTH || frame.length > MAX_FRAME) throw fault("it is too long");
+    if (size > MAX_VALUE_LENGTH || frame.length > MAX_FRAME_LENGTH) throw fault("it is too long");
     const claimed = frameContentSize(frame);
     if (claimed !== size) throw fault(`its content has ${claimed} bytes, not ${size}`);
     if (frameLength(frame) !== frame.length) throw fault("more follows it");
@@ -70,7 +68,7 @@ class Room {
     if (length <= this.#length && this.#address !== 0) return this.#address;
     if (this.#address !== 0) zstd.calls.free(this.#address);
     this.#address = 0;
-    this.#length = Math.max(length, Math.min(2 * this.#length, MAX_FRAME), 64 * 1024);
+    this.#length = Math.max(length, Math.min(2 * this.#length, MAX_FRAME_LENGTH), 64 * 1024);
     return this.#address = zstd.allocate(this.#length);
   }
 }

@@ -1,67 +1,102 @@
 /**
- * Decompresses zstd without `node:zlib`, by fzstd. It takes no notice of the checksum at the end of a frame and of where one frame
- * ends and another begins, so frames are found before (`zstd_frames.ts`) and their checksums compared here.
+ * Decompresses streams of zstd without `node:zlib`, by zstd as WebAssembly, checksums included. Where frames begin and end, and how
+ * much history they ask for, is found before (`zstd_frames.ts`), so that a stream that is cut off is noticed, and none allocates more
+ * than it may.
+ *
+ * Each stream has an instance, and so a memory, of its own; the few that are idle and small wait for the next stream.
+ *
+ * Measured in a worker of Chromium: 320 to 620 MB/s, also with a history of 128 MiB; fzstd, without checksums, 15 to 130 MB/s.
  */
-import { Decompress } from "fzstd";
-import { type Bytes, concat, EMPTY, equals } from "../../bytes/bytes.ts";
+import type { Bytes } from "../../bytes/bytes.ts";
 import { FormatError } from "../../errors.ts";
-import type { Hasher } from "../../hash/hasher.ts";
-import { createXxHash64 } from "../../hash/xxhash64.ts";
-import { type FramePart, readFrames } from "./zstd_frames.ts";
+import { readFrames } from "./zstd_frames.ts";
+import { loadZstd, Zstd } from "./zstd_wasm.ts";
 
-/** Input is given in parts, so that what one expands to is bounded: a block of 4 bytes may stand for 128 KiB. */
-const PART = 256;
-const CHECKSUM = 4;
+const INPUT = 64 * 1024;
+const OUTPUT = 256 * 1024;
 
-/** A frame that is being read. */
-class Frame {
-  readonly #hasher: Hasher;
-  readonly #decoder: Decompress;
-  #tail: Bytes = EMPTY;
-  ready: Bytes[] = [];
-
-  constructor(hasher: Hasher) {
-    this.#hasher = hasher;
-    this.#decoder = new Decompress((bytes) => {
-      if (bytes.length === 0) return;
-      this.#hasher.update(bytes as Bytes);
-      this.ready.push((bytes as Bytes).slice()); // it may be a view of the window, which changes
-    });
-  }
-
-  push(bytes: Bytes, { hasChecksum }: FramePart, last: boolean): void {
-    if (hasChecksum) this.#tail = concat([this.#tail, bytes.subarray(-CHECKSUM)]).slice(-CHECKSUM);
-    try {
-      this.#decoder.push(bytes.slice(), last); // it may hold on to its input
-    } catch (cause) {
-      throw fault((cause as Error).message, cause);
-    }
-    if (!last || !hasChecksum) return;
-    const sum = this.#hasher.digest().subarray(-CHECKSUM).reverse();
-    if (!equals(sum, this.#tail)) throw fault("the checksum of a frame is wrong");
-  }
-}
+/** An idle instance is kept if its memory is not larger than that of streams as they are usually made. */
+const IDLE_INSTANCES = 4;
+const IDLE_MEMORY = 32 * 1024 * 1024;
+const idle: StreamDecoder[] = [];
 
 /** The bytes that were compressed. */
 export async function* decompressZstd(input: AsyncGenerator<Bytes>): AsyncGenerator<Bytes, void, void> {
   try {
-    let frame: Frame | undefined;
-    for await (const part of readFrames(input)) {
-      if (part.skippable) continue;
-      for (let at = 0; at < part.bytes.length; at += PART) {
-        frame ??= new Frame(await createXxHash64());
-        const bytes = part.bytes.subarray(at, at + PART);
-        frame.push(bytes, part, part.last && at + PART >= part.bytes.length);
-        for (const bytes of frame.ready) yield bytes;
-        frame.ready = [];
+    const decoder = idle.pop() ?? new StreamDecoder(await loadZstd());
+    for await (const { bytes, skippable } of readFrames(input)) {
+      if (skippable) continue;
+      for (let at = 0; at < bytes.length; at += INPUT) {
+        decoder.take(bytes.subarray(at, at + INPUT));
+        for (let piece = decoder.next(); piece; piece = decoder.next()) if (piece.length > 0) yield piece;
       }
-      if (part.last) frame = undefined;
     }
+    // One that was left in the middle of a frame, or found a fault, is not used again.
+    if (idle.length < IDLE_INSTANCES && decoder.memoryLength <= IDLE_MEMORY) idle.push(decoder);
   } finally {
     await input.return(undefined);
   }
 }
 
-function fault(why: string, cause?: unknown): FormatError {
-  return new FormatError("zstd", `Cannot decompress zstd: ${why}`, { cause });
+/** Fields of `ZSTD_inBuffer` and `ZSTD_outBuffer`, as offsets. */
+const ADDRESS = 0, SIZE = 4, POSITION = 8;
+const BUFFER_LENGTH = 12;
+/** Of the faults, the one that is not the input's. */
+const NO_MEMORY = -64;
+
+/** An instance with a context, and the two buffers it works on. */
+class StreamDecoder {
+  readonly #zstd: Zstd;
+  readonly #context: number;
+  readonly #from: number;
+  readonly #to: number;
+  readonly #input: number;
+  readonly #output: number;
+  /** Whether there may be more to give, of what was taken. */
+  #more = false;
+
+  constructor(module: WebAssembly.Module) {
+    this.#zstd = new Zstd(module);
+    this.#context = this.#zstd.calls.ZSTD_createDCtx();
+    this.#from = this.#zstd.allocate(INPUT);
+    this.#to = this.#zstd.allocate(OUTPUT);
+    this.#input = this.#zstd.allocate(BUFFER_LENGTH);
+    this.#output = this.#zstd.allocate(BUFFER_LENGTH);
+  }
+
+  get memoryLength(): number {
+    return this.#zstd.memory.length;
+  }
+
+  /** Takes input, at most {@link INPUT} bytes; all that was taken before must have been given. */
+  take(bytes: Bytes): void {
+    this.#zstd.memory.set(bytes, this.#from);
+    this.#set(this.#input, this.#from, bytes.length);
+    this.#more = true;
+  }
+
+  /** What comes next of the input taken, which may be nothing; `undefined` when that was all. */
+  next(): Bytes | undefined {
+    if (!this.#more) return undefined;
+    this.#set(this.#output, this.#to, OUTPUT);
+    const left = this.#zstd.calls.ZSTD_decompressStream(this.#context, this.#output, this.#input);
+    if (left === NO_MEMORY) throw new RangeError("Cannot decompress zstd: no memory for its history");
+    if (left < 0) throw new FormatError("zstd", "Cannot decompress zstd: it is corrupt");
+    const view = this.#view;
+    const length = view.getUint32(this.#output + POSITION, true);
+    const taken = view.getUint32(this.#input + POSITION, true);
+    this.#more = taken < view.getUint32(this.#input + SIZE, true) || (left > 0 && length === OUTPUT);
+    return this.#zstd.memory.slice(this.#to, this.#to + length);
+  }
+
+  get #view(): DataView {
+    return new DataView(this.#zstd.calls.memory.buffer);
+  }
+
+  #set(buffer: number, address: number, size: number): void {
+    const view = this.#view;
+    view.setUint32(buffer + ADDRESS, address, true);
+    view.setUint32(buffer + SIZE, size, true);
+    view.setUint32(buffer + POSITION, 0, true);
+  }
 }

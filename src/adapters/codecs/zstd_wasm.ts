@@ -44,7 +44,10 @@ let module: Promise<WebAssembly.Module> | undefined;
 
 /** The module, which is compiled when it is first wanted. */
 export function loadZstd(): Promise<WebAssembly.Module> {
-  return module ??= compile();
+  return module ??= compile().catch((error) => {
+    module = undefined;
+    throw error;
+  });
 }
 
 async function compile(): Promise<WebAssembly.Module> {

@@ -37,7 +37,7 @@ export function openGrpc(transport: Transport, options: RemoteOptions = {}): Rem
   const remote = new Remote(transport, options);
   const pathInfos = new RemotePathInfos(remote);
   return {
-    blobs: new RemoteBlobs(remote),
+    blobs: new RemoteBlobs(remote, options.decoder),
     directories: new RemoteDirectories(remote),
     pathInfos,
     hashNar: (node) => pathInfos.hashNar(node),

@@ -8,6 +8,7 @@
  */
 import type { Transport } from "@connectrpc/connect";
 import { Budget } from "../../bytes/budget.ts";
+import type { FrameDecoder } from "../../castore/stored_form.ts";
 import { RemoteError } from "../../errors.ts";
 import { Call } from "./call.ts";
 import { type Clients, clientsOver, type Era } from "./clients.ts";
@@ -29,6 +30,8 @@ export interface RemoteOptions {
   readonly retries?: number;
   /** Most time before the first new try, in milliseconds, doubled for each further one; default 200. */
   readonly backoffMs?: number;
+  /** Decompresses zstd frames: given it, blobs are asked for as the server has them compressed; default: for plain bytes. */
+  readonly decoder?: FrameDecoder;
   /** How long the remote may do nothing when it is its turn, in milliseconds; default 60,000. */
   readonly stallMs?: number;
 }

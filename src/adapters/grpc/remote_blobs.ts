@@ -4,19 +4,23 @@
  * A short blob costs one call: it is read at once and, if it ends within 512 KiB, was all there is to know. If it goes on,
  * its chunks are asked for and read many at a time; for a range of it the outboard is asked for as well. Storing bytes
  * costs one call too, except that a blob of more than 512 KiB is looked for first: for it, a look costs little and may
- * save much.
+ * save much. Where frames can be decompressed here, blobs come as the server has them compressed (`blob_reads.ts`).
  */
 import { type Bytes, concat, EMPTY, equals } from "../../bytes/bytes.ts";
 import { toHex } from "../../bytes/hex.ts";
 import { Lru } from "../../bytes/lru.ts";
+import { rawFrameLength } from "../../bytes/zstd_frame.ts";
 import type { BlobReader, BlobService, ChunkMeta } from "../../castore/blob_service.ts";
-import type { ByteRange } from "../../castore/byte_store.ts";
+import { type ByteRange, MAX_VALUE_LENGTH } from "../../castore/byte_store.ts";
+import { allOf } from "../../castore/chunk_store.ts";
 import { type Digest, formatDigest } from "../../castore/digest.ts";
+import type { FrameDecoder, StoredForm } from "../../castore/stored_form.ts";
 import { DamageError } from "../../errors.ts";
 import { outboardOf } from "../../hash/bao.ts";
 import { verifyOutboard } from "../../hash/bao_outboard.ts";
 import { blake3, createBlake3 } from "../../hash/blake3.ts";
 import { type BlobPlan, cut, damaged, measure, PIECE, planOf } from "./blob_plan.ts";
+import { BlobReads, type Piece } from "./blob_reads.ts";
 import { type BlobSource, FetchedReader, PlannedReader } from "./blob_readers.ts";
 import type { Call } from "./call.ts";
 import type { Remote } from "./remote.ts";
@@ -35,14 +39,20 @@ export class RemoteBlobs implements BlobService {
   #remote: Remote;
   #plans = new Lru<string, BlobPlan>(PLANS);
   #source: BlobSource;
+  #reads: BlobReads;
 
-  constructor(remote: Remote) {
+  /** @param decoder who decompresses frames; without one, blobs are asked for plain */
+  constructor(remote: Remote, decoder?: FrameDecoder) {
     this.#remote = remote;
+    this.#reads = new BlobReads(decoder);
+    if (decoder) this.getStored = (digests) => allOf(digests.map((digest) => this.#readStored(digest)));
     this.#source = {
       chunk: (chunk) => this.#readChunk(chunk),
       stream: (digest) => this.#stream(digest),
     };
   }
+
+  getStored?: (digests: readonly Digest[]) => Promise<(StoredForm | undefined)[]>;
 
   async has(digest: Digest): Promise<boolean> {
     const stat = this.#remote.call(about(digest), ({ blobs }, call) => blobs.stat({ digest }, call));
@@ -164,7 +174,7 @@ export class RemoteBlobs implements BlobService {
   /** The whole blob, verified, if it is short, else its first bytes. */
   async #readHead(digest: Digest): Promise<{ bytes: Bytes; ended: boolean } | undefined> {
     const head = this.#remote.call(about(digest), async ({ blobs }, call) => {
-      return await gather(blobs.read({ digest }, call), PIECE, call);
+      return await gather(this.#reads.read(blobs, digest, call), PIECE);
     });
     const found = await orAbsent(head);
     if (found?.ended && !equals(blake3(found.bytes), digest)) {
@@ -176,7 +186,7 @@ export class RemoteBlobs implements BlobService {
   /** All bytes of a chunk, not verified; a byte too many if there are more. */
   async #readChunk({ digest, size }: ChunkMeta): Promise<Bytes> {
     const reading = this.#remote.call(about(digest), async ({ blobs }, call) => {
-      return await gather(blobs.read({ digest }, call), size, call);
+      return await gather(this.#reads.read(blobs, digest, call), size);
     });
     const found = await orAbsent(reading);
     if (!found) throw damaged(digest, "it is a chunk of a blob, and gone");
@@ -184,8 +194,34 @@ export class RemoteBlobs implements BlobService {
   }
 
   async *#stream(digest: Digest): AsyncGenerator<Bytes, void, void> {
-    const messages = this.#remote.receive(about(digest), ({ blobs }, call) => blobs.read({ digest }, call));
-    for await (const { data } of messages) yield data as Bytes;
+    const pieces = this.#remote.receive(
+      about(digest),
+      ({ blobs }, call) => this.#reads.read(blobs, digest, call),
+    );
+    for await (const { data } of pieces) yield data;
+  }
+
+  /** A chunk as the server has it stored, proven by its digest; `undefined` if there is none, or it is a blob of several. */
+  async #readStored(digest: Digest): Promise<StoredForm | undefined> {
+    const reading = this.#remote.call(about(digest), async ({ blobs }, call) => {
+      const pieces: Piece[] = [];
+      let size = 0;
+      for await (const piece of this.#reads.read(blobs, digest, call)) {
+        pieces.push(piece);
+        size += piece.data.length;
+        // A chunk is one frame, and never longer.
+        if (size > MAX_VALUE_LENGTH || pieces[0].frame && pieces.length > 1) return "long";
+      }
+      return pieces;
+    });
+    const found = await orAbsent(reading);
+    if (!found || found === "long") return undefined;
+    const bytes = concat(found.map(({ data }) => data));
+    if (!equals(blake3(bytes), digest)) throw damaged(digest, "the remote gave other bytes");
+    const size = bytes.length;
+    const frame = found[0]?.frame;
+    if (frame && frame.length < rawFrameLength(size)) return { bytes: frame, frame: true, size };
+    return { bytes, frame: false, size };
   }
 
   /** The plan that the server's chunks give, if it names them, and if told with the outboard. */
@@ -205,13 +241,7 @@ export class RemoteBlobs implements BlobService {
   /** The plan of a blob that the server does not split, by reading it; `undefined` if it is absent. */
   async #measure(digest: Digest): Promise<BlobPlan | undefined> {
     const measuring = this.#remote.call(about(digest), async ({ blobs }, call) => {
-      const messages = async function* () {
-        for await (const { data } of blobs.read({ digest }, call)) {
-          call.progress();
-          yield data as Bytes;
-        }
-      };
-      return await measure(digest, messages());
+      return await measure(digest, dataOf(this.#reads.read(blobs, digest, call)));
     });
     return this.#keep(digest, await orAbsent(measuring));
   }
@@ -254,16 +284,18 @@ async function* messagesOf(bytes: Bytes, call: Call): AsyncGenerator<{ data: Byt
   }
 }
 
-/** All bytes of some messages, as long as they are not over the limit. */
+async function* dataOf(pieces: AsyncIterable<Piece>): AsyncGenerator<Bytes, void, void> {
+  for await (const { data } of pieces) yield data;
+}
+
+/** All bytes of some pieces, as long as they are not over the limit. */
 async function gather(
-  messages: AsyncIterable<{ data: Uint8Array }>,
+  pieces: AsyncIterable<Piece>,
   limit: number,
-  call: Call,
 ): Promise<{ bytes: Bytes; ended: boolean }> {
-  const parts: Uint8Array[] = [];
+  const parts: Bytes[] = [];
   let length = 0;
-  for await (const { data } of messages) {
-    call.progress();
+  for await (const { data } of pieces) {
     parts.push(data);
     length += data.length;
     if (length > limit) return { bytes: concat(parts), ended: false };

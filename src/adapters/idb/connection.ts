@@ -3,7 +3,7 @@
  * browser that clears it, a version that is not known here.
  *
  *   names    key → bytes    a ByteStore: path infos, side files, small packs
- *   packs    key → Blob     packs, of which a slice reads a slice
+ *   packs    key → Blob     packs, of which a slice reads a slice, and the reserve: see `reserve.ts`
  *   journal  1, 2, … → bytes    each pack's table, and what was forgotten: see `combinators/pack_journal.ts`
  */
 import { type DBSchema, type IDBPDatabase, wrap } from "idb";

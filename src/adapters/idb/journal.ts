@@ -47,6 +47,7 @@ export class IdbJournal implements PackJournal {
     await this.#transactions.write({
       stores: pack ? ["journal", store] : ["journal"],
       bytes: pack?.bytes?.length ?? 0,
+      makesRoom: !pack?.bytes, // something is forgotten, moved or removed
       run: async (transaction, follow) => {
         appended.length = 0; // of a transaction that was aborted
         await this.#catchUp(transaction, follower);

@@ -33,6 +33,12 @@ export interface IdbHome extends Home, AsyncDisposable {
    * who cleared the site's data, removed it.
    */
   readonly created: boolean;
+  /**
+   * Does something that makes room: deletes, collects garbage, compacts. All it writes meanwhile is written where the browser
+   * gives no more room, too, with that of a reserve of at most 8 MiB, which the store holds back for this; nothing else should be put
+   * meanwhile. A `delete` of `bytes` by itself needs no such help.
+   */
+  makeRoom<T>(work: () => Promise<T>): Promise<T>;
 }
 
 /**
@@ -54,9 +60,12 @@ export async function openIdb(options: IdbOptions): Promise<IdbHome> {
     const packs = new PackValues(transactions);
     const index = await openJournalIndex(new IdbJournal(transactions));
     const bytes = new WhileThere(connection, await openPacked({ bytes: packs, names, index, packLength }));
+    const { live, dead } = await bytes.use();
+    await transactions.holds(live + dead);
     return {
       names,
       bytes,
+      makeRoom: (work) => transactions.makeRoom(work),
       created: connection.created,
       async [Symbol.asyncDispose]() {
         await bytes[Symbol.asyncDispose]();

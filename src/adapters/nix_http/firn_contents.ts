@@ -2,15 +2,20 @@
  * The contents that a firn server keeps, read over plain HTTP, many in a request (the routes of `server/bulk.ts` and
  * `server/content.ts`; what is written: `firn_uploads.ts`). Everything that comes is verified by the digest it was asked for with.
  *
+ * Blobs come as the server has them compressed, as zstd frames, if that is asked for; a server that does not know how to answers as ever.
+ *
  * Measured in Chromium on one machine, for 3,000 blobs of 4 KB: 0.2 to 0.4 s so, 6 s by a GET for each with 16 under way, 9 s by
  * gRPC-Web in the same way. That is why pages speak this.
  */
 import { toBase64Url } from "../../bytes/base64.ts";
 import { type Bytes, concat, equals } from "../../bytes/bytes.ts";
 import { readDelimited } from "../../bytes/delimited.ts";
+import { frameContentSize, frameLength } from "../../bytes/zstd_frame.ts";
+import { MAX_FRAME_LENGTH } from "../../castore/blob_frames.ts";
 import type { ChunkMeta } from "../../castore/blob_service.ts";
 import { type ByteRange, MAX_VALUE_LENGTH } from "../../castore/byte_store.ts";
 import { type Digest, DIGEST_LENGTH, formatDigest } from "../../castore/digest.ts";
+import type { FrameDecoder } from "../../castore/stored_form.ts";
 import { DamageError, FormatError } from "../../errors.ts";
 import { blake3 } from "../../hash/blake3.ts";
 import { verifySlice } from "../../hash/bao_slice.ts";
@@ -23,6 +28,11 @@ const MAX_DIRECTORY = 512 * 1024 * 1024;
 /** The longest list of chunks: of a blob of some 2 TiB. */
 const MAX_CHUNKS = 256 * 1024 * 1024;
 const META = DIGEST_LENGTH + 4;
+/** Kinds of answers: a blob that is too long for one, and one that comes as frames. */
+const LONG = 2, FRAMED = 3;
+
+/** Opens a decoder of frames, always the same. */
+export type FrameOpener = () => Promise<FrameDecoder>;
 
 /** An answer of `POST /blob/read`: bytes, nothing there, or too long for one answer. */
 export type BlobAnswer = Bytes | "absent" | "long";
@@ -30,17 +40,31 @@ export type BlobAnswer = Bytes | "absent" | "long";
 /** Asks one server. */
 export class FirnContents {
   #remote: RemoteOptions;
+  #openFrames: FrameOpener | undefined;
 
-  constructor(remote: RemoteOptions) {
+  /** @param openFrames opens the decoder of frames when the first one comes; without it none are asked for */
+  constructor(remote: RemoteOptions, openFrames?: FrameOpener) {
     this.#remote = remote;
+    this.#openFrames = openFrames;
   }
 
-  /** Blobs, in order. `DamageError` for bytes that are not what was asked for. */
-  async *readBlobs(digests: readonly Digest[]): AsyncGenerator<BlobAnswer, void, void> {
-    for await (const [answer, digest] of this.#ask("blob/read", digests, MAX_VALUE_LENGTH + 1)) {
+  /**
+   * Blobs, in order. `DamageError` for bytes that are not what was asked for.
+   * @param asStored whether they may come as frames, which costs the server nothing; else they are compressed together for this answer,
+   * which makes small ones shorter
+   */
+  async *readBlobs(
+    digests: readonly Digest[],
+    { asStored = false }: { asStored?: boolean } = {},
+  ): AsyncGenerator<BlobAnswer, void, void> {
+    const framed = asStored && this.#openFrames !== undefined;
+    const path = framed ? "blob/read?zstd" : "blob/read";
+    const last = framed ? FRAMED : LONG;
+    for await (const [answer, digest] of this.#ask(path, digests, MAX_FRAME_LENGTH + 1, last)) {
       if (answer.length === 0) yield "absent";
-      else if (answer[0] === 2) yield "long";
-      else yield verified("blob", answer.subarray(1), digest);
+      else if (answer[0] === LONG) yield "long";
+      else if (answer[0] !== FRAMED) yield verified("blob", answer.subarray(1), digest);
+      else yield verified("blob", decoded(answer.subarray(1), await this.#openFrames!(), digest), digest);
     }
   }
 
@@ -88,17 +112,18 @@ export class FirnContents {
     return await request(this.#remote, path, { method: "POST", body, headers });
   }
 
-  /** One answer for each digest. */
+  /** One answer for each digest. @param last the last kind of answers there may be */
   async *#ask(
     path: string,
     digests: readonly Digest[],
     limit: number,
+    last = LONG,
   ): AsyncGenerator<[answer: Bytes, digest: Digest], void, void> {
     for (const some of batches(digests, SOME)) {
       const response = await this.#post(path, concat(some));
       let i = 0;
       for await (const answer of readDelimited(bodyOf(this.#remote, response), limit, "answer")) {
-        if (i === some.length || answer[0] > 2) throw this.#wrong("answers to what was not asked");
+        if (i === some.length || answer[0] > last) throw this.#wrong("answers to what was not asked");
         yield [answer, some[i++]];
       }
       if (i < some.length) throw this.#wrong("fewer answers than it was asked for");
@@ -121,6 +146,27 @@ export class FirnContents {
   #wrong(what: string): FormatError {
     return new FormatError("answer", `Cannot use what ${this.#remote.address} sends: ${what}`);
   }
+}
+
+/** The content of frames. `DamageError` for what is none, or has more than 4 MiB. */
+function decoded(frames: Bytes, decoder: FrameDecoder, digest: Digest): Bytes {
+  const parts: Bytes[] = [];
+  let size = 0;
+  try {
+    for (let at = 0; at < frames.length;) {
+      const rest = frames.subarray(at);
+      const length = frameContentSize(rest);
+      size += length;
+      if (size > MAX_VALUE_LENGTH) throw damaged("blob", digest);
+      const frame = rest.subarray(0, frameLength(rest));
+      parts.push(decoder.decode(frame, length));
+      at += frame.length;
+    }
+  } catch (error) {
+    if (error instanceof FormatError) throw damaged("blob", digest);
+    throw error;
+  }
+  return parts.length === 1 ? parts[0] : concat(parts);
 }
 
 function verified(kind: "blob" | "directory", bytes: Bytes, digest: Digest): Bytes {

@@ -1,6 +1,7 @@
 /** BlobService over gRPC, of either era. */
 import type { ServiceImpl } from "@connectrpc/connect";
 import { type Bytes, concat } from "../../bytes/bytes.ts";
+import { AS_FRAMES, BLOB_ENCODING, openBlobFrames } from "../../castore/blob_frames.ts";
 import { formatDigest } from "../../castore/digest.ts";
 import { MissingError } from "../../errors.ts";
 import { outboardLength } from "../../hash/bao_tree.ts";
@@ -9,6 +10,8 @@ import type { Era } from "./era.ts";
 import { incoming } from "./incoming.ts";
 import { readDigest } from "./status.ts";
 
+/** The longest piece that is sent. */
+const PIECE = 512 * 1024;
 /** Bytes of a blob that are held to see whether they are all. */
 const SMALL = 64 * 1024;
 /**
@@ -20,8 +23,9 @@ const MAX_BAO = 3 * 1024 * 1024;
 /**
  * Blobs of the store. Stat always lists the chunks of a blob that has several, whatever the request says. It sends the
  * outboard (`hash/bao_tree.ts`: groups of 16 KiB) if asked, but none over 3 MiB; slices over plain HTTP have no such limit.
- * Read sends the pieces of the store as they are, at most 512 KiB each; of the empty blob, none. Of a Put that
- * breaks off, no blob is visible.
+ * Read sends the pieces of the store as they are, at most 512 KiB each; of the empty blob, none. A client that sends
+ * `firn-blob-encoding: zstd` is answered with the same header and the blob as zstd frames, one for each chunk, as it is stored
+ * (`castore/blob_frames.ts`), if the store has stored forms; nothing is compressed or decompressed for it. Of a Put that breaks off, no blob is visible.
  */
 export function blobService(
   { blobs, stallMs, watch }: Pick<ServerContext, "blobs" | "stallMs" | "watch">,
@@ -38,13 +42,17 @@ export function blobService(
       return { bao, chunks: chunks.map(({ digest, size }) => ({ digest, size: BigInt(size) })) };
     },
 
-    async *read(request, { signal }) {
+    async *read(request, { signal, requestHeader, responseHeader }) {
       const digest = readDigest(request.digest);
-      const reader = await blobs.open(digest);
-      if (!reader) throw new MissingError("blob", formatDigest(digest));
-      for await (const data of reader) {
-        signal.throwIfAborted();
-        yield { data };
+      const asFrames = blobs.getStored && requestHeader.get(BLOB_ENCODING) === AS_FRAMES;
+      const source = await (asFrames ? openBlobFrames(blobs, digest) : blobs.open(digest));
+      if (!source) throw new MissingError("blob", formatDigest(digest));
+      if (asFrames) responseHeader.set(BLOB_ENCODING, AS_FRAMES);
+      for await (const piece of source) {
+        for (let at = 0; at < piece.length; at += PIECE) {
+          signal.throwIfAborted();
+          yield { data: piece.subarray(at, at + PIECE) };
+        }
       }
     },
 

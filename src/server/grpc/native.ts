@@ -43,7 +43,7 @@ const MAX_DELAY = 2 ** 31 - 1;
 export type Implementation = (
   // deno-lint-ignore no-explicit-any -- the types are those of the method, which is not known here
   request: any,
-  context: Pick<HandlerContext, "signal" | "values">,
+  context: Pick<HandlerContext, "signal" | "values" | "requestHeader" | "responseHeader">,
   // deno-lint-ignore no-explicit-any
 ) => any;
 
@@ -109,6 +109,8 @@ class Call {
       const answered = implementation(one ? await onlyOne(this.#messages) : this.#messages, {
         signal,
         values,
+        requestHeader: this.request.header,
+        responseHeader: this.#header,
       });
       if (methodKind === "server_streaming" || methodKind === "bidi_streaming") {
         const stream = this.#stream(answered);

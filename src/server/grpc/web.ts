@@ -13,6 +13,7 @@ import { Code, ConnectError, cors } from "@connectrpc/connect";
 import type { UniversalServerResponse } from "@connectrpc/connect/protocol";
 import type { Hono } from "hono";
 import type { Bytes } from "../../bytes/bytes.ts";
+import { BLOB_ENCODING } from "../../castore/blob_frames.ts";
 import { bodyStream } from "../bodies.ts";
 import type { ServerContext } from "../context.ts";
 import { errorResponse, HttpError } from "../http_error.ts";
@@ -29,8 +30,8 @@ import { binaryTypeOf, decodeText, encodeText, textTypeOf } from "./text.ts";
 /** What pages of other origins may send to calls, and read of the answers. */
 export const CALL_CORS = {
   allowMethods: [...cors.allowedMethods],
-  allowHeaders: [...cors.allowedHeaders, "Authorization"],
-  exposeHeaders: [...cors.exposedHeaders, "Firn-Error", "WWW-Authenticate", "Retry-After"],
+  allowHeaders: [...cors.allowedHeaders, "Authorization", BLOB_ENCODING],
+  exposeHeaders: [...cors.exposedHeaders, BLOB_ENCODING, "Firn-Error", "WWW-Authenticate", "Retry-After"],
 };
 
 /** What answers remote calls to a store, behind a door. */

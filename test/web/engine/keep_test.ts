@@ -2,6 +2,11 @@
 import assert from "node:assert/strict";
 import type { Overview } from "../../../web/engine/engine.ts";
 import { faultOf } from "../../../web/engine/fault.ts";
+import { openMemory } from "../../../src/adapters/memory/memory_store.ts";
+import { indexOver } from "../../../src/combinators/pack_index.ts";
+import { openPacked } from "../../../src/combinators/packed.ts";
+import { StoreFullError } from "../../../src/errors.ts";
+import type { Home } from "../../../src/store/services.ts";
 import { permissions, testNeeding } from "../../needs.ts";
 import { noise } from "../../server/_site.ts";
 import { open, Tab, World } from "./_tab.ts";
@@ -101,4 +106,54 @@ test("engine: unneeded contents of opens that failed are collected", async () =>
   assert.equal(await valuesIn(tab), 0);
   const { paths, freed } = await tab.engine.collect("unneeded");
   assert.deepEqual([paths, freed], [[], 0]);
+});
+
+/** A home that has room to forget so many values until some are given back, as a full browser's reserve has. */
+async function fullHome(most: number): Promise<{ home: Home; room: { most: number; given: number } }> {
+  const names = openMemory();
+  const bytes = await openPacked({ bytes: openMemory(), names, index: await indexOver(openMemory()) });
+  const room = { most, given: 0 };
+  let forgotten = 0;
+  const tight = new Proxy(bytes, {
+    get(store, name) {
+      if (name === "delete") {
+        return async (key: string) => {
+          if (forgotten === room.most) throw new StoreFullError("no room to forget");
+          forgotten++;
+          await store.delete(key);
+        };
+      }
+      if (name === "compact") {
+        return async () => {
+          forgotten = 0;
+          room.given++;
+          return await store.compact();
+        };
+      }
+      const member = store[name as keyof typeof store] as unknown;
+      return typeof member === "function" ? member.bind(store) : member;
+    },
+  });
+  return { home: { names, bytes: tight }, room };
+}
+
+test("engine: where there is no room to forget everything, room is given back in between", async () => {
+  await using world = await World.open();
+  const files = Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`${i}`, noise(100_000, i + 1)]));
+  const many = await world.publish("many", files);
+  const other = await world.publish("other", { file: noise(100_000, 99) });
+  const { home, room } = await fullHome(10);
+  const tab = world.tab(home);
+  for (const path of [many, other]) await open(tab, world, path, { everything: true });
+  const { paths, freed } = await tab.engine.remove([many]);
+  assert.deepEqual(paths, [many]);
+  assert.ok(freed >= 3_000_000 && freed < 3_010_000, `${freed}`);
+  assert.ok(room.given >= 3, `given back ${room.given} times`);
+  assert.equal((await tab.engine.verify(other)).narHash.verdict, "true");
+  // Where nothing can be given back, that is told.
+  room.most = 0;
+  assert.equal(await faultIn(tab.engine.remove([other])), "StoreFullError");
+  room.most = 10;
+  assert.deepEqual((await tab.engine.collect("unneeded")).paths, []);
+  assert.equal(await valuesIn(tab), 0);
 });
