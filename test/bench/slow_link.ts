@@ -3,10 +3,10 @@
  * many connections there are. Requests are not held up, and there is no latency: what is slow is the way of the bytes.
  */
 
-/** A piece: at 1 Gbit/s it takes half a millisecond. */
-const PIECE = 64 * 1024;
-/** Milliseconds of idle time that may be made up for: as much as timers are late. */
-const MADE_UP_MS = 5;
+/** A piece: at 1 Gbit/s it takes a millisecond. */
+const PIECE = 128 * 1024;
+/** Milliseconds of idle time that may be made up for: as much as timers are late on a busy machine. */
+const MADE_UP_MS = 25;
 /** Shorter waits are added up: timers have no finer grain. */
 const LEAST_WAIT_MS = 1;
 
@@ -26,11 +26,12 @@ export class Pace {
   #perMs: number;
   #clock: Clock;
   /** When all that was let go is through. */
-  #through = -Infinity;
+  #through: number;
 
   constructor(bytesPerSecond: number, clock: Clock = CLOCK) {
     this.#perMs = bytesPerSecond / 1000;
     this.#clock = clock;
+    this.#through = clock.now();
   }
 
   /** Resolves when so many bytes more are through. */

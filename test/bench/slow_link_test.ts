@@ -24,7 +24,7 @@ for (const [name, bytesPerSecond] of [["100 Mbit/s", 12.5e6], ["1 Gbit/s", 125e6
       const bytes = i % 3 ? 65536 : 1000 + i % 5000;
       await pace.carry(bytes);
       carried += bytes;
-      const most = (clock.time - start + 5 + 1) * bytesPerSecond / 1000;
+      const most = (clock.time - start + 25 + 1) * bytesPerSecond / 1000;
       assert.ok(carried <= most, `${carried} bytes after ${clock.time - start} ms`);
     }
     const rate = carried / (clock.time - start) * 1000;
@@ -39,7 +39,7 @@ Deno.test("slow link: what was not used for long is gone", async () => {
   clock.time += 60_000;
   const start = clock.time;
   await pace.carry(1_000_000);
-  assert.ok(clock.time - start >= 1000 - 5, `${clock.time - start} ms`);
+  assert.ok(clock.time - start >= 1000 - 25, `${clock.time - start} ms`);
 });
 
 testNeeding(permissions)("slow link: connections share it, and get every byte", async () => {
@@ -56,7 +56,7 @@ testNeeding(permissions)("slow link: connections share it, and get every byte", 
     }));
     for (const got of bodies) assert.deepEqual(got, body);
     // It may take longer on a busy machine, and must not take less.
-    assert.ok(performance.now() - start >= 480 - 5, `${performance.now() - start} ms`);
+    assert.ok(performance.now() - start >= 480 - 25, `${performance.now() - start} ms`);
     const { body: rest } = await fetch(link.url);
     await rest!.cancel();
   }
