@@ -111,7 +111,7 @@ async function openServer(): Promise<Server> {
       operator.log("nobody may write: set FIRN_TOKEN_KEY to a token key, which firn token key makes");
     }
     operator.readStore(store.packs, pool ?? { waiting: 0 });
-    return createServer({
+    const server = createServer({
       ...store,
       ...options,
       secretKeys,
@@ -128,6 +128,8 @@ async function openServer(): Promise<Server> {
       upgradeWebSocket: (request, protocol) => Deno.upgradeWebSocket(request, { protocol }),
       log: operator.log,
     });
+    operator.readServer(server);
+    return server;
   } catch (error) {
     // What did open is let go of: a later request opens it again.
     await Promise.allSettled([

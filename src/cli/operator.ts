@@ -4,6 +4,7 @@
  */
 import type { PackedStore } from "../combinators/packed.ts";
 import type { HashPool } from "../hash/hash_pool.ts";
+import type { Server } from "../server/app.ts";
 import { ConnectionLimits, RequestLimits } from "../server/limits.ts";
 import { isLoopback } from "../server/peer.ts";
 import { LineWriter } from "../server/watch/line_writer.ts";
@@ -118,6 +119,16 @@ export class Operator implements AsyncDisposable {
       () => packs?.taken.added,
     );
     metrics.read("gauge", "hash_queue", "Pieces of work that hash workers have.", () => pool.waiting);
+  }
+
+  /** What a server does behind requests. */
+  readServer(server: Pick<Server, "pressing">): void {
+    this.metrics.read(
+      "gauge",
+      "nars_to_press",
+      "NARs that are being laid out in zstd frames, or wait for that.",
+      () => server.pressing,
+    );
   }
 
   /** Writes what waits to be written, if it is taken. */

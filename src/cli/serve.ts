@@ -60,6 +60,7 @@ export async function serve(args: readonly string[]): Promise<void> {
     stopping: stopping.signal,
     log,
   });
+  operator.readServer(server);
   const { fetch, rpc } = server;
   if (options.narCompression === "zstd" && !server.presses) {
     log("narinfos offer NARs uncompressed: this store keeps no zstd frames");

@@ -53,6 +53,8 @@ export interface Server extends AsyncDisposable {
   readonly contents: (request: Request, peer?: Peer) => Response | Promise<Response>;
   /** Whether NARs can be pressed, for which the store must keep frames. */
   readonly presses: boolean;
+  /** NARs that are being pressed, or wait for that. */
+  readonly pressing: number;
 }
 
 /** The application over a store. Its `fetch` is the handler. */
@@ -84,6 +86,9 @@ export function createServer(options: ServerOptions): Server {
     rpc,
     contents: behind(door, contentSite(context).fetch, logFailure, readers),
     presses: context.pressed !== undefined,
+    get pressing() {
+      return context.pressed?.pressing ?? 0;
+    },
     [Symbol.asyncDispose]: async () => await context.pressed?.[Symbol.asyncDispose](),
   };
 }

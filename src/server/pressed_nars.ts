@@ -80,6 +80,11 @@ export class PressedNars implements AsyncDisposable {
     stopping?.addEventListener("abort", () => this.#end(), { once: true });
   }
 
+  /** NARs that are being pressed, or wait for that. */
+  get pressing(): number {
+    return this.#queue.size;
+  }
+
   /** The same path infos; what is published through them is pressed. */
   watch(pathInfos: PathInfoService): PathInfoService {
     return {

@@ -66,9 +66,9 @@ export class ChunkRows {
     this.#view.setUint32(HEAD + row * ROW + DIGEST_LENGTH + 4, length, true);
   }
 
-  /** The digest of a chunk: a copy. */
+  /** The digest of a chunk; only to be read, and before rows are added. */
   digest(row: number): Digest {
-    return this.#bytes.slice(HEAD + row * ROW, HEAD + row * ROW + DIGEST_LENGTH);
+    return this.#bytes.subarray(HEAD + row * ROW, HEAD + row * ROW + DIGEST_LENGTH);
   }
 
   /** Bytes of a chunk. */

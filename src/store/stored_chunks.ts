@@ -72,9 +72,9 @@ function ask(rows: Rows, first: number, end: number, blobs: StoringBlobs): Batch
 }
 
 function checked(form: StoredForm | undefined, rows: Rows, row: number): StoredForm {
+  if (form?.size === rows.size(row)) return form;
   const name = formatDigest(rows.digest(row));
   if (!form) throw new MissingError("chunk", name);
-  if (form.size === rows.size(row)) return form;
   throw new DamageError(
     "chunk",
     name,

@@ -98,7 +98,9 @@ async function measure(name: string, folder: string): Promise<Record<string, unk
   if (versions.length < 2) {
     throw new Error(`Cannot compare versions of ${name}: apt knows ${versions.join(" ") || "none"}`);
   }
-  await using world = await TabWorld.open({}, `${folder}/store ${name}`);
+  await using world = await TabWorld.open({}, `${folder}/store ${name}`, {
+    frames: { level: 1, workers: 1 },
+  });
   const published = [];
   for (const [i, version] of versions.entries()) {
     const unpacked = `${folder}/${name} ${i}`;

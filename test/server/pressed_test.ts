@@ -259,12 +259,14 @@ test("pressed: a narinfo waits for what was just published; who only asks for it
     await site.publish(PATH, await narFile(await tree()));
     const head = await site.send("HEAD", narInfoName(PATH));
     assert.equal(head.status, 200);
+    assert.equal(site.app.pressing, 1);
     let answered = false;
     const waiting = fieldsOf(site).finally(() => answered = true);
     await new Promise((resolve) => setTimeout(resolve, 50));
     assert.equal(answered, false);
     gate.resolve();
     assert.equal((await waiting).Compression, "zstd");
+    assert.equal(site.app.pressing, 0);
     const { Compression, FileSize, URL } = await fieldsOf(site);
     assert.equal(Compression, "zstd", "what was answered before is not kept");
     assert.equal((await site.get(URL)).headers.get("content-length"), FileSize);

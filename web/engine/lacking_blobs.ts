@@ -21,8 +21,9 @@ const SHORT = DEFAULT_CHUNK_SIZES.min;
 /** Files whose chunks are found out and fetched together. */
 const GROUP = 4096;
 /**
- * Shorter chunks are asked for so that the server compresses them together: measured for trees of source files, each as a frame of its
- * own would take twice the bytes. Of longer ones the frames are asked for, which cost the server nothing.
+ * Of chunks from this length the frames are asked for, which cost the server nothing. Shorter ones it compresses together, as each would
+ * gain little by itself. Measured for trees of headers, of npm packages and of Python, beside compressing all together: frames of all
+ * would be 5 to 13 % more bytes; so it is 0.3 to 3 %, for a fifth to a third of the server's time on the two large ones.
  */
 const WORTH_A_FRAME = 16 * 1024;
 /** What is asked for in one request, and how many requests are under way. */

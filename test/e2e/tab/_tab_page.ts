@@ -9,7 +9,7 @@ import type { Bytes } from "../../../src/bytes/bytes.ts";
 import type { ServerOptions } from "../../../src/server/app.ts";
 import { openCodecs } from "../../../src/adapters/codecs/codecs.ts";
 import { nativeHashes } from "../../../src/adapters/native/hashes.ts";
-import { openHome } from "../../../src/cli/home.ts";
+import { type HomeOptions, openHome } from "../../../src/cli/home.ts";
 import { createServer } from "../../../src/server/app.ts";
 import { type Services, servicesOver } from "../../../src/store/services.ts";
 
@@ -61,7 +61,11 @@ export class TabWorld implements AsyncDisposable {
     this.#server = server;
   }
 
-  static async open(options: Partial<ServerOptions> = {}, address = "memory:"): Promise<TabWorld> {
+  static async open(
+    options: Partial<ServerOptions> = {},
+    address = "memory:",
+    homeOptions: HomeOptions = {},
+  ): Promise<TabWorld> {
     await using resources = new AsyncDisposableStack();
     const files = await builtPage();
     const worker = [...files.keys()].find((path) => path.startsWith("assets/engine_start-"))!;
@@ -72,7 +76,7 @@ export class TabWorld implements AsyncDisposable {
         '<!doctype html><meta charset="utf-8"><script type="module" src="engine.js"></script>',
       ),
     );
-    const home = resources.use(await openHome(address, () => {}));
+    const home = resources.use(await openHome(address, () => {}, homeOptions));
     const services = servicesOver(home);
     let contents: (request: Request) => Response | Promise<Response> = () =>
       new Response(null, { status: 503 });
