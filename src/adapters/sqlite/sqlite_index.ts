@@ -39,6 +39,8 @@ interface PackRow {
 const PACK_NAMES_KEPT = 4096;
 /** Keys read at once while listing. */
 const PAGE = 1000;
+/** Rows after which others get a turn, where many are read: some milliseconds. */
+const ROWS_A_TURN = 10_000;
 
 const SCHEMA = `
   PRAGMA locking_mode = EXCLUSIVE; -- nobody else has it open, and asking the system for a lock costs more than a look-up
@@ -241,7 +243,7 @@ class SqliteIndex implements PackIndex {
     let read = 0;
     for (const row of this.#rows(prefix)) {
       yield row;
-      if (++read % PAGE === 0) await turn();
+      if (++read % ROWS_A_TURN === 0) await turn();
     }
   }
 
