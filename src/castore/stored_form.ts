@@ -12,15 +12,6 @@ export interface StoredForm {
   readonly size: number;
 }
 
-/** Compresses values, one frame each. */
-export interface FrameEncoder {
-  /**
-   * The frame of each value, in order; `undefined` for one that a frame would not make at least a few percent shorter. The values have
-   * to stay as they are until the promise settles. The same values always give the same frames.
-   */
-  encode(values: readonly Bytes[]): Promise<(Bytes | undefined)[]>;
-}
-
 /** Decompresses frames. */
 export interface FrameDecoder {
   /**

@@ -1,6 +1,6 @@
 /**
  * A worker that compresses values beside the main thread. It gets the values one after the other in a buffer and their lengths, and
- * gives the buffer back with the frames in it; a length of 0 says that the value is better kept as it is.
+ * gives the buffer back with what stands for them in a pack; a length of 0 says that the value is better kept as it is.
  */
 import type { Bytes } from "../bytes/bytes.ts";
 
@@ -18,16 +18,18 @@ export interface FrameTask extends FrameBatch {
 // Imported when asked: modules that take their time to load would let the first message pass by.
 onmessage = async ({ data: { buffer, lengths, level } }: MessageEvent<FrameTask>) => {
   const { encodeFrame } = await import("../adapters/native/frames.ts");
+  const { sealFrame } = await import("../combinators/pack_frames.ts");
   const bytes: Bytes = new Uint8Array(buffer);
   let from = 0;
   let to = 0;
   for (let i = 0; i < lengths.length; i++) {
-    const frame = encodeFrame(bytes.subarray(from, from + lengths[i]), level);
+    const value = bytes.subarray(from, from + lengths[i]);
+    const sealed = sealFrame(encodeFrame(value, level), value);
     from += lengths[i];
-    lengths[i] = frame?.length ?? 0;
-    if (!frame) continue;
-    bytes.set(frame, to); // over values that were read: a frame is shorter than its value
-    to += frame.length;
+    lengths[i] = sealed?.length ?? 0;
+    if (!sealed) continue;
+    bytes.set(sealed, to); // over values that were read: it is shorter than its value
+    to += sealed.length;
   }
   const batch: FrameBatch = { buffer, lengths };
   postMessage(batch, { transfer: [buffer, lengths.buffer] });

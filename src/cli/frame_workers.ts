@@ -1,7 +1,7 @@
-/** Threads that compress beside the main one. They are started when there is something to compress. */
+/** Threads that compress beside the main one. The first is started at once, as that takes a while; others when they are needed. */
 import { Budget } from "../bytes/budget.ts";
 import { type Bytes, concat } from "../bytes/bytes.ts";
-import type { FrameEncoder } from "../castore/stored_form.ts";
+import type { FrameEncoder } from "../combinators/pack_frames.ts";
 import type { FrameBatch, FrameTask } from "./frame_worker.ts";
 
 /** Batches that a worker has at once: while it is at one, the next is there already. A batch is a copy of its values. */
@@ -25,6 +25,7 @@ export class FrameWorkers implements FrameEncoder, AsyncDisposable {
     this.#most = workers;
     this.#level = level;
     this.#batches = new Budget(AT_ONCE * workers);
+    this.#hands.push(this.#begin());
   }
 
   async encode(values: readonly Bytes[]): Promise<(Bytes | undefined)[]> {

@@ -1,7 +1,8 @@
 /** The zstd frames of a store: who reads them, and who makes them. */
 import { encodeFrame, nativeFrames } from "../adapters/native/frames.ts";
 import type { Bytes } from "../bytes/bytes.ts";
-import type { FrameDecoder, FrameEncoder } from "../castore/stored_form.ts";
+import type { FrameDecoder } from "../castore/stored_form.ts";
+import { type FrameEncoder, sealFrame } from "../combinators/pack_frames.ts";
 import { FrameWorkers } from "./frame_workers.ts";
 
 /** Frames of less content are read by zstd as WebAssembly, which keeps its context: 5 µs for 1 KiB, and `node:zlib` takes 15. */
@@ -56,6 +57,7 @@ class Decoder implements FrameDecoder {
 
 function hereAt(level: number): FrameEncoder {
   return {
-    encode: (values: readonly Bytes[]) => Promise.resolve(values.map((value) => encodeFrame(value, level))),
+    encode: (values: readonly Bytes[]) =>
+      Promise.resolve(values.map((value) => sealFrame(encodeFrame(value, level), value))),
   };
 }

@@ -8,7 +8,7 @@
  */
 import { type Bytes, equals } from "../bytes/bytes.ts";
 import { frameContentSize } from "../bytes/zstd_frame.ts";
-import type { FrameDecoder, FrameEncoder, StoredForm } from "../castore/stored_form.ts";
+import type { FrameDecoder, StoredForm } from "../castore/stored_form.ts";
 import { DamageError, FormatError } from "../errors.ts";
 import { blake3 } from "../hash/blake3.ts";
 import { packLengthFor, PackWriter } from "./pack_format.ts";
@@ -16,12 +16,30 @@ import { isFrame, type PackEntry } from "./pack_index.ts";
 
 const CHECK = 8;
 
+/** Compresses values for packs. */
+export interface FrameEncoder {
+  /**
+   * What stands in a pack for each value, in order: a frame with its check before it (`sealFrame`); `undefined` for a value that is
+   * better kept as it is. The values have to stay as they are until the promise settles. The same values always give the same frames.
+   */
+  encode(values: readonly Bytes[]): Promise<(Bytes | undefined)[]>;
+}
+
+/** What stands in a pack for a value with this frame; `undefined` if that is not shorter than the value, or there is no frame. */
+export function sealFrame(frame: Bytes | undefined, value: Bytes): Bytes | undefined {
+  if (!frame || CHECK + frame.length >= value.length) return undefined;
+  const sealed = new Uint8Array(CHECK + frame.length);
+  sealed.set(blake3(frame).subarray(0, CHECK));
+  sealed.set(frame, CHECK);
+  return sealed;
+}
+
 /** Compresses the values of a pack. Resolves to the writer of another one, or to the same if nothing becomes shorter. */
 export async function framePack(writer: PackWriter, encoder: FrameEncoder): Promise<PackWriter> {
   const values = writer.entries.map((entry) => writer.value(entry));
   const frames = await encoder.encode(values);
   if (frames.every((frame) => frame === undefined)) return writer;
-  const stored = values.map((value, i) => frames[i] ? seal(frames[i]) : value);
+  const stored = values.map((value, i) => frames[i] ?? value);
   const framed = new PackWriter(new Uint8Array(packLengthFor(writer.entries, stored)));
   writer.entries.forEach(({ key }, i) => framed.add(key, stored[i], frames[i] !== undefined));
   return framed;
@@ -58,13 +76,6 @@ export function plainBytes(
     if (cause instanceof FormatError) throw damaged(entry.key, cause);
     throw cause;
   }
-}
-
-function seal(frame: Bytes): Bytes {
-  const sealed = new Uint8Array(CHECK + frame.length);
-  sealed.set(blake3(frame).subarray(0, CHECK));
-  sealed.set(frame, CHECK);
-  return sealed;
 }
 
 function contentSize(frame: Bytes, key: string): number {

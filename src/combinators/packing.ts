@@ -3,8 +3,9 @@
  * that counts requests wants others.
  */
 import { type ByteStore, MAX_VALUE_LENGTH } from "../castore/byte_store.ts";
-import type { FrameDecoder, FrameEncoder } from "../castore/stored_form.ts";
+import type { FrameDecoder } from "../castore/stored_form.ts";
 import type { Compacted, CompactOptions } from "./compaction.ts";
+import type { FrameEncoder } from "./pack_frames.ts";
 import type { PackBytes, PackIndex, StoredLength } from "./pack_index.ts";
 
 /** How packs are made and read. */

@@ -6,7 +6,7 @@ import { openMemory } from "../../src/adapters/memory/memory_store.ts";
 import { type Bytes, fromText } from "../../src/bytes/bytes.ts";
 import { toHex } from "../../src/bytes/hex.ts";
 import { frameContentSize } from "../../src/bytes/zstd_frame.ts";
-import type { FrameEncoder } from "../../src/castore/stored_form.ts";
+import { type FrameEncoder, sealFrame } from "../../src/combinators/pack_frames.ts";
 import { PackWriter, readPackTable } from "../../src/combinators/pack_format.ts";
 import { FRAME, type PackIndex } from "../../src/combinators/pack_index.ts";
 import { openPacked, type PackedStore } from "../../src/combinators/packed.ts";
@@ -16,7 +16,7 @@ import { hashOf, pattern } from "../contract/_byte_store_samples.ts";
 import { INDEXES } from "./_packs.ts";
 
 const encoder: FrameEncoder = {
-  encode: (values) => Promise.resolve(values.map((value) => encodeFrame(value, 1))),
+  encode: (values) => Promise.resolve(values.map((value) => sealFrame(encodeFrame(value, 1), value))),
 };
 const both = { decoder: nativeFrames, encoder };
 
