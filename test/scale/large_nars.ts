@@ -14,7 +14,7 @@ import { row } from "./rows.ts";
 const MIB = 1024 * 1024;
 
 /** The memory a server may have, in MiB. */
-export const MOST_MEMORY = { below: 400 };
+export const MOST_MEMORY = { below: 480 };
 
 interface Measured {
   readonly sha256: Uint8Array<ArrayBuffer>;
