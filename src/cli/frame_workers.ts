@@ -6,6 +6,7 @@ import type { FrameBatch, FrameTask } from "./frame_worker.ts";
 
 /** Batches that a worker has at once: while it is at one, the next is there already. A batch is a copy of its values. */
 const AT_ONCE = 2;
+const CLOSED = "Cannot compress: the store was closed";
 
 /** A worker, and who waits for it. */
 interface Hand {
@@ -13,12 +14,13 @@ interface Hand {
   readonly waiting: PromiseWithResolvers<FrameBatch>[];
 }
 
-/** Compresses in so many workers. Disposing it ends them; what they are at fails. */
+/** Compresses in so many workers. Disposing it ends them; what they are at, and what waits for them, fails. */
 export class FrameWorkers implements FrameEncoder, AsyncDisposable {
   #most: number;
   #level: number;
   #hands: Hand[] = [];
   #batches: Budget;
+  #closed = false;
 
   /** @param level of zstd, 1 to 19 */
   constructor(workers: number, level: number) {
@@ -31,6 +33,7 @@ export class FrameWorkers implements FrameEncoder, AsyncDisposable {
   async encode(values: readonly Bytes[]): Promise<(Bytes | undefined)[]> {
     await this.#batches.take(1);
     try {
+      if (this.#closed) throw new Error(CLOSED);
       const { buffer, lengths } = await this.#send(
         concat(values).buffer,
         Uint32Array.from(values, ({ length }) => length),
@@ -47,16 +50,17 @@ export class FrameWorkers implements FrameEncoder, AsyncDisposable {
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    for (const hand of [...this.#hands]) this.#end(hand, new Error("Cannot compress: the store was closed"));
+    this.#closed = true;
+    for (const hand of [...this.#hands]) this.#end(hand, new Error(CLOSED));
     return Promise.resolve();
   }
 
   #send(buffer: ArrayBuffer, lengths: Uint32Array<ArrayBuffer>): Promise<FrameBatch> {
     const hand = this.#idlest();
     const answer = Promise.withResolvers<FrameBatch>();
-    hand.waiting.push(answer);
     const task: FrameTask = { buffer, lengths, level: this.#level };
     hand.worker.postMessage(task, { transfer: [buffer, lengths.buffer] });
+    hand.waiting.push(answer);
     return answer.promise;
   }
 
