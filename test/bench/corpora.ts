@@ -9,16 +9,18 @@
  * | tree | the Go toolchain, or where there is none the first 12,000 files of /usr/share and /usr/lib |
  * | closure | an installed Debian package and all it depends on, one path a package |
  * | versions | two releases of the Go toolchain, as its module proxy has them, one path each; for sizes only |
+ * | updates | two versions of git, as apt has them, one path each; for sizes only |
  *
- * The first two and the last are the same bytes everywhere; a quick run has a quarter of big.
+ * The first two and versions are the same bytes everywhere; a quick run has a quarter of big.
  */
 import { lines, type Nix, User } from "../e2e/nix.ts";
 import { field, hashPart } from "../e2e/cache_folder.ts";
 import { debianClosure } from "../e2e/closures.ts";
+import { twoVersions } from "./debian_versions.ts";
 import { emptyFolder, run } from "./measure.ts";
 
 export const CORPUS_NAMES = ["tree", "small", "big", "closure"] as const;
-export type CorpusName = typeof CORPUS_NAMES[number] | "versions";
+export type CorpusName = typeof CORPUS_NAMES[number] | "versions" | "updates";
 
 /** One path, as files ready to be uploaded. */
 export interface CorpusPath {
@@ -38,7 +40,7 @@ export interface Corpus {
   readonly store: string;
   /** The `file://` cache. */
   readonly cache: string;
-  /** The store path that reaches all others; of versions the newer one. */
+  /** The store path that reaches all others; of two versions the newer one. */
   readonly root: string;
   /** Every path, each after those it refers to. */
   readonly paths: readonly CorpusPath[];
@@ -51,6 +53,8 @@ const VERSION = 1;
 const PACKAGES = ["gcc", "git", "bash"];
 /** Versions of `golang.org/toolchain`. */
 const VERSIONS = ["v0.0.1-go1.26.7.linux-amd64", "v0.0.1-go1.26.8.linux-amd64"];
+/** A Debian package that has had security fixes. */
+const UPDATED = "git";
 const TREE_LEAST = 10_000;
 
 /** A folder of this user for what is kept between runs. */
@@ -104,6 +108,16 @@ async function make(name: CorpusName, nix: Nix, folder: string, bigMebibytes: nu
         const roots: string[] = [];
         for (const version of VERSIONS) roots.push(await add(await goToolchain(source, version), version));
         return { roots, about: `the Go toolchain, ${VERSIONS.join(" and ")}` };
+      }
+      case "updates": {
+        await Deno.mkdir(source);
+        const versions = await twoVersions(UPDATED, source);
+        const roots: string[] = [];
+        for (const [i, { root }] of versions.entries()) roots.push(await add(root, `${UPDATED}-${i + 1}`));
+        return {
+          roots,
+          about: `the Debian package ${UPDATED}, ${versions.map(({ version }) => version).join(" and ")}`,
+        };
       }
     }
   })();

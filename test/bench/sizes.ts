@@ -5,7 +5,7 @@
  *   rest/…/PEER      at rest: what the default store has on the disk for packs and names when all are pressed
  *   rest-bare/…      the same of a server that presses nothing, rest-plain/… of one that compresses nothing either
  *
- * The corpora are all that have many files, and two releases of one program, which are in one store together. PEER is `zstd -1`,
+ * The corpora are all that have many files, and two versions of one program, twice, which are in one store together. PEER is `zstd -1`,
  * `zstd -3`, which is what Nix takes unless told, or `xz`.
  */
 import { forEach } from "../e2e/cache_folder.ts";
@@ -14,7 +14,7 @@ import { cacheFolder, type Corpus, type CorpusName } from "./corpora.ts";
 import { removeTree, run } from "./measure.ts";
 import { pressedFiles, PRESSING, putCorpus } from "./transfers.ts";
 
-const CORPORA = ["closure", "tree", "small", "versions"] as const satisfies CorpusName[];
+const CORPORA = ["closure", "tree", "small", "versions", "updates"] as const satisfies CorpusName[];
 
 /** What compresses a whole archive. */
 const PEERS = {
@@ -46,6 +46,10 @@ async function benchSizesOf(name: typeof CORPORA[number], context: BenchContext)
   if (wanted.length === 0) return;
   if (name === "versions" && !await isThere("go")) {
     console.error("left out …/versions/…: they need go, which gets both releases");
+    return;
+  }
+  if (name === "updates" && !await isThere("apt-get")) {
+    console.error("left out …/updates/…: they need apt, which gets both versions");
     return;
   }
   const corpus = await context.open(name);

@@ -8,7 +8,6 @@
  *   whole  and then all the rest                         next   all of the second version after the first
  *   xzBytes, nextXz   the NARs of the first and the second as `xz -6` makes them, which is what caches hold
  */
-import assert from "node:assert/strict";
 import type { RemoteEngine } from "../../web/engine/connect.ts";
 import type { Progress } from "../../web/engine/engine.ts";
 import { type Bytes, compare, EMPTY, fromText } from "../../src/bytes/bytes.ts";
@@ -20,17 +19,12 @@ import { contentAddressedPath } from "../../src/nix/content_address.ts";
 import { formatStorePath } from "../../src/nix/store_path.ts";
 import { ingestNar } from "../../src/store/ingest_nar.ts";
 import { TabWorld } from "../e2e/tab/_tab_page.ts";
+import { twoVersions } from "./debian_versions.ts";
 
 declare const engine: RemoteEngine;
 declare const proxy: <T>(callback: T) => T;
 
 const PACKAGES = ["git", "libpython3.11-stdlib", "nodejs", "chromium"];
-
-async function run(command: string, args: string[], cwd?: string): Promise<string> {
-  const { success, stdout, stderr } = await new Deno.Command(command, { args, cwd }).output();
-  assert.ok(success, `${command} ${args.join(" ")}: ${new TextDecoder().decode(stderr)}`);
-  return new TextDecoder().decode(stdout);
-}
 
 /** The tokens of a folder's NAR. */
 async function* tokensOf(path: string, name: Bytes): AsyncGenerator<NarToken, void, void> {
@@ -89,26 +83,13 @@ async function publish(
 }
 
 async function measure(name: string, folder: string): Promise<Record<string, unknown>> {
-  const versions = [
-    ...new Set(
-      (await run("apt-cache", ["madison", name])).split("\n").map((line) => line.split("|")[1]?.trim()),
-    ),
-  ]
-    .filter((version) => version).slice(0, 2).reverse();
-  if (versions.length < 2) {
-    throw new Error(`Cannot compare versions of ${name}: apt knows ${versions.join(" ") || "none"}`);
-  }
+  const versions = await twoVersions(name, folder);
   await using world = await TabWorld.open({}, `${folder}/store ${name}`, {
     frames: { level: 1, workers: 1 },
   });
   const published = [];
-  for (const [i, version] of versions.entries()) {
-    const unpacked = `${folder}/${name} ${i}`;
-    await Deno.mkdir(unpacked);
-    await run("apt-get", ["download", "-qq", `${name}=${version}`], unpacked);
-    const [deb] = [...Deno.readDirSync(unpacked)].map(({ name }) => name);
-    await run("dpkg-deb", ["-x", deb, "root"], unpacked);
-    published.push(await publish(world, `${unpacked}/root`, `${name}-${i + 1}`));
+  for (const [i, { root }] of versions.entries()) {
+    published.push(await publish(world, root, `${name}-${i + 1}`));
   }
   const page = await world.page();
   const [one, two] = published;
