@@ -23,8 +23,8 @@ export interface Standing {
 
 const REMOVED = "x-amz-meta-firn-removed";
 const WRITES = "x-amz-meta-firn-writes";
-/** Writers that are remembered. */
-const REMEMBERED = 32;
+/** Writers that are remembered: 17 bytes each, of the 2 KB that S3 has for such headers. One that waits to try again may be passed by many. */
+const REMEMBERED = 100;
 /** Bytes of a tombstone: a length that is rare among values, so that few others have to be looked at when keys are listed. */
 export const TOMBSTONE_LENGTH = 47;
 /** How often another writer may be faster. */
