@@ -48,6 +48,30 @@ export function rawFrame(content: Bytes): Bytes {
   return frame;
 }
 
+/** The longest content of which {@link sizedFrame} takes a frame. */
+export const MOST_SIZED = 256 + 0xffff;
+
+/**
+ * The same frame with its content size in its header, as one of a single segment, for one that says a window instead: its content is
+ * complete, so no match reaches further back. Throws {@link FormatError} for another frame, `RangeError` for a size over {@link MOST_SIZED}.
+ */
+export function sizedFrame(frame: Uint8Array, size: number): Bytes {
+  const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
+  if (frame.length < 9 || view.getUint32(0, true) !== MAGIC) throw fault("it does not begin as one");
+  if (frame[4] !== 0) throw fault("its header says more than a window");
+  if (size > MOST_SIZED) {
+    throw new RangeError(`Cannot note a content size of ${size}: want at most ${MOST_SIZED}`);
+  }
+  const short = size < 256;
+  const sized = new Uint8Array(frame.length + (short ? 0 : 1));
+  sized.set(frame.subarray(0, 4));
+  sized[4] = short ? SINGLE_SEGMENT : 1 << 6 | SINGLE_SEGMENT;
+  sized[5] = short ? size : size - 256;
+  if (!short) sized[6] = (size - 256) >> 8;
+  sized.set(frame.subarray(6), short ? 6 : 7);
+  return sized;
+}
+
 /**
  * The content size of a frame, from its header. Throws {@link FormatError} for anything but a frame that says it, needs no
  * dictionary and has no checksum.

@@ -10,27 +10,33 @@ export interface FrameBatch {
   readonly lengths: Uint32Array<ArrayBuffer>;
 }
 
-/** What is sent: a batch, and the level. */
+/** What is sent: a batch, and the level, which is the same each time. */
 export interface FrameTask extends FrameBatch {
   readonly level: number;
 }
 
-// Imported when asked: modules that take their time to load would let the first message pass by.
-onmessage = async ({ data: { buffer, lengths, level } }: MessageEvent<FrameTask>) => {
-  const { encodeFrame } = await import("../adapters/native/frames.ts");
+/** Imported when asked: modules that take their time to load would let the first message pass by. */
+const loaded = async (level: number) => {
+  const { NativeEncoder } = await import("../adapters/native/frames.ts");
   const { sealFrame } = await import("../combinators/pack_frames.ts");
+  return { encoder: new NativeEncoder(level), sealFrame };
+};
+let tools: ReturnType<typeof loaded> | undefined;
+
+onmessage = async ({ data: { buffer, lengths, level } }: MessageEvent<FrameTask>) => {
+  const { encoder, sealFrame } = await (tools ??= loaded(level));
   const bytes: Bytes = new Uint8Array(buffer);
   let from = 0;
+  const values = Array.from(lengths, (length) => bytes.subarray(from, from += length));
+  const frames = await encoder.encode(values);
   let to = 0;
-  for (let i = 0; i < lengths.length; i++) {
-    const value = bytes.subarray(from, from + lengths[i]);
-    const sealed = sealFrame(encodeFrame(value, level), value);
-    from += lengths[i];
+  values.forEach((value, i) => {
+    const sealed = sealFrame(frames[i], value);
     lengths[i] = sealed?.length ?? 0;
-    if (!sealed) continue;
+    if (!sealed) return;
     bytes.set(sealed, to); // over values that were read: it is shorter than its value
     to += sealed.length;
-  }
+  });
   const batch: FrameBatch = { buffer, lengths };
   postMessage(batch, { transfer: [buffer, lengths.buffer] });
 };

@@ -1,5 +1,5 @@
 /** The zstd frames of a store: who reads them, and who makes them. */
-import { encodeFrame, nativeFrames } from "../adapters/native/frames.ts";
+import { NativeEncoder, nativeFrames } from "../adapters/native/frames.ts";
 import type { Bytes } from "../bytes/bytes.ts";
 import type { FrameDecoder } from "../castore/stored_form.ts";
 import { type FrameEncoder, sealFrame } from "../combinators/pack_frames.ts";
@@ -56,8 +56,11 @@ class Decoder implements FrameDecoder {
 }
 
 function hereAt(level: number): FrameEncoder {
+  const encoder = new NativeEncoder(level);
   return {
-    encode: (values: readonly Bytes[]) =>
-      Promise.resolve(values.map((value) => sealFrame(encodeFrame(value, level), value))),
+    encode: async (values: readonly Bytes[]) => {
+      const frames = await encoder.encode(values);
+      return frames.map((frame, i) => sealFrame(frame, values[i]));
+    },
   };
 }

@@ -1,12 +1,13 @@
 /** Packs of compressed values: plain to who asks for values, frames to who asks for what is stored. */
 import assert from "node:assert/strict";
 import { zstdDecompressSync } from "node:zlib";
-import { encodeFrame, nativeFrames } from "../../src/adapters/native/frames.ts";
+import { nativeFrames } from "../../src/adapters/native/frames.ts";
+import { openFrames } from "../../src/cli/frames.ts";
 import { openMemory } from "../../src/adapters/memory/memory_store.ts";
 import { type Bytes, fromText } from "../../src/bytes/bytes.ts";
 import { toHex } from "../../src/bytes/hex.ts";
 import { frameContentSize } from "../../src/bytes/zstd_frame.ts";
-import { type FrameEncoder, sealFrame } from "../../src/combinators/pack_frames.ts";
+import type { FrameEncoder } from "../../src/combinators/pack_frames.ts";
 import { PackWriter, readPackTable } from "../../src/combinators/pack_format.ts";
 import { FRAME, type PackIndex } from "../../src/combinators/pack_index.ts";
 import { openPacked, type PackedStore } from "../../src/combinators/packed.ts";
@@ -15,9 +16,7 @@ import { sameBytes } from "../bytes/_same_bytes.ts";
 import { hashOf, pattern } from "../contract/_byte_store_samples.ts";
 import { INDEXES } from "./_packs.ts";
 
-const encoder: FrameEncoder = {
-  encode: (values) => Promise.resolve(values.map((value) => sealFrame(encodeFrame(value, 1), value))),
-};
+const encoder = openFrames({ level: 1, workers: 0 }).encoder!;
 const both = { decoder: nativeFrames, encoder };
 
 const key = (n: number) => `chunk/${hashOf(n)}`;

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { openFrameDecoder } from "../../../src/adapters/codecs/frame_decoder.ts";
 import { openGrpc } from "../../../src/adapters/grpc/open_grpc.ts";
 import { openMemory } from "../../../src/adapters/memory/memory_store.ts";
-import { sealFrame } from "../../../src/combinators/pack_frames.ts";
-import { encodeFrame, nativeFrames } from "../../../src/adapters/native/frames.ts";
+import { nativeFrames } from "../../../src/adapters/native/frames.ts";
+import { openFrames } from "../../../src/cli/frames.ts";
 import { type Bytes, concat, EMPTY, fromText } from "../../../src/bytes/bytes.ts";
 import { rawFrame } from "../../../src/bytes/zstd_frame.ts";
 import { indexOver } from "../../../src/combinators/pack_index.ts";
@@ -28,10 +28,7 @@ import {
 } from "./_remotes.ts";
 
 const decoder = await openFrameDecoder();
-const encoder = {
-  encode: (values: readonly Bytes[]) =>
-    Promise.resolve(values.map((value) => sealFrame(encodeFrame(value, 1), value))),
-};
+const encoder = openFrames({ level: 1, workers: 0 }).encoder!;
 
 const WORDS = fromText(Array.from({ length: 40_000 }, (_, i) => `line ${i} of a text, all alike\n`).join(""));
 const NOISE = noise(700_000, 5);
