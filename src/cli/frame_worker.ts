@@ -2,6 +2,7 @@
  * A worker that compresses values beside the main thread. It gets the values one after the other in a buffer and their lengths, and
  * gives the buffer back with what stands for them in a pack; a length of 0 says that the value is better kept as it is.
  */
+import type { NativeEncoder } from "../adapters/native/frames.ts";
 import type { Bytes } from "../bytes/bytes.ts";
 
 /** What is sent, and what comes back. */
@@ -15,16 +16,13 @@ export interface FrameTask extends FrameBatch {
   readonly level: number;
 }
 
-/** Imported when asked: modules that take their time to load would let the first message pass by. */
-const loaded = async (level: number) => {
-  const { NativeEncoder } = await import("../adapters/native/frames.ts");
-  const { sealFrame } = await import("../combinators/pack_frames.ts");
-  return { encoder: new NativeEncoder(level), sealFrame };
-};
-let tools: ReturnType<typeof loaded> | undefined;
+// Loaded meanwhile: a module that waits for others before it listens would let the first message pass by.
+const loaded = Promise.all([import("../adapters/native/frames.ts"), import("../combinators/pack_frames.ts")]);
+let encoder: NativeEncoder | undefined;
 
 onmessage = async ({ data: { buffer, lengths, level } }: MessageEvent<FrameTask>) => {
-  const { encoder, sealFrame } = await (tools ??= loaded(level));
+  const [{ NativeEncoder }, { sealFrame }] = await loaded;
+  encoder ??= new NativeEncoder(level);
   const bytes: Bytes = new Uint8Array(buffer);
   let from = 0;
   const values = Array.from(lengths, (length) => bytes.subarray(from, from += length));

@@ -85,7 +85,7 @@ export class NativeEncoder implements Disposable {
         if (error) return reject(error);
         try {
           const parts: Bytes[] = [];
-          for (let part = stream.read(); part !== null; part = stream.read()) parts.push(part);
+          for (let part = stream.read(); part !== null; part = stream.read()) parts.push(plain(part));
           resolve(shortFrame(parts.length === 1 ? parts[0] : concat(parts), value.length));
         } catch (error) {
           reject(error);
@@ -108,6 +108,11 @@ export class NativeEncoder implements Disposable {
   get #params(): Record<number, number> {
     return { [constants.ZSTD_c_compressionLevel]: this.#level, [constants.ZSTD_c_checksumFlag]: 0 };
   }
+}
+
+/** Not a `Buffer`, of which each view takes a microsecond. */
+function plain({ buffer, byteOffset, length }: Bytes): Bytes {
+  return new Uint8Array(buffer, byteOffset, length);
 }
 
 /**
