@@ -18,14 +18,11 @@ export function startBrowser(command: string, args: string[]): BrowserProcess {
     stdout: "null",
     stderr: "piped",
   }).spawn();
-  let ended = false;
-  child.status.then(() => ended = true);
   let gaveUpDatabase = false;
   const listening = listen(child.stderr, () => gaveUpDatabase = true);
   const kill = async () => {
-    if (!ended) {
-      await new Deno.Command("kill", { args: ["-KILL", "--", `-${child.pid}`], stderr: "null" }).output();
-    }
+    // Also when it ended by itself: those it started may be left, and hold its stderr open. There may be none.
+    await new Deno.Command("kill", { args: ["-KILL", "--", `-${child.pid}`], stderr: "null" }).output();
     await child.status;
     await listening;
   };
