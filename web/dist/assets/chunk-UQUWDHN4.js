@@ -1,0 +1,1 @@
+import{c as u,d as i,h as f,k as s}from"./chunk-H72OHI4Y.js";function k(d,l,y=l){let[c,w]=u(0),[o,n]=u(void 0),t=JSON.stringify(y);i(()=>{let e=!1;return d().then(r=>e||n({key:t,value:r}),r=>e||n({key:t,fault:s(r)})),()=>{e=!0}},[...l,c]);let g=f(()=>{n(void 0),w(e=>e+1)},[]),a=o?.key===t?o:void 0;return{value:a?.value,fault:a?.fault,waiting:a===void 0,again:g}}export{k as a};

@@ -1,0 +1,1 @@
+var s=[],t=e=>{s.push(e)};addEventListener("message",t);await import("./worker-6OOX2D4S.js");removeEventListener("message",t);for(let{data:e,ports:a}of s)dispatchEvent(new MessageEvent("message",{data:e,ports:[...a]}));

@@ -1,1 +1,0 @@
-var s=[],t=e=>{s.push(e)};addEventListener("message",t);await import("./worker-6DDXN4PN.js");removeEventListener("message",t);for(let{data:e,ports:a}of s)dispatchEvent(new MessageEvent("message",{data:e,ports:[...a]}));
