@@ -170,11 +170,27 @@ export function program(version: string, more: Tree = {}): Tree {
 
 /** Drags files and folders of this machine onto the page and drops them there, as the browser is told of it by a desktop. */
 export async function drop(page: Page, ...paths: string[]): Promise<void> {
+  await drag(page, paths, async (send) => {
+    await send("dragOver");
+    await page.getByText("Drop it to open it").waitFor();
+    await send("drop");
+  });
+}
+
+type DragEvent = "dragEnter" | "dragOver" | "drop";
+
+/** Drags files and folders onto the page, and then does with them what is told. */
+export async function drag(
+  page: Page,
+  files: string[],
+  then: (send: (type: DragEvent) => Promise<void>) => Promise<void>,
+): Promise<void> {
   const session = await page.context().newCDPSession(page);
-  const data = { items: [], files: paths, dragOperationsMask: 1 };
-  for (const type of ["dragEnter", "dragOver", "drop"] as const) {
+  const data = { items: [], files, dragOperationsMask: 1 };
+  const send = async (type: DragEvent) => {
     await session.send("Input.dispatchDragEvent", { type, x: 640, y: 400, data });
-    if (type === "dragOver") await page.getByText("Drop it to open it").waitFor();
-  }
+  };
+  await send("dragEnter");
+  await then(send);
   await session.detach();
 }

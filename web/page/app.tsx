@@ -156,24 +156,23 @@ function ThemeButton() {
 function DropArea() {
   const [over, setOver] = useState(false);
   useEffect(() => {
-    let depth = 0;
     const files = (event: DragEvent) => event.dataTransfer?.types.includes("Files") ?? false;
+    const taken = (event: DragEvent) => {
+      if (!files(event)) return;
+      event.preventDefault();
+      setOver(true);
+    };
     const listeners: Record<string, (event: DragEvent) => void> = {
-      dragenter(event) {
-        if (!files(event)) return;
-        depth++;
-        setOver(true);
-      },
+      // Both: a drop counts only where the last of them was taken, and the page may change under the pointer just before it.
+      dragenter: taken,
+      dragover: taken,
+      // Of the page. From one element to the next it is entered again; and an element that goes is never left.
       dragleave(event) {
-        if (files(event) && --depth <= 0) setOver(false);
-      },
-      dragover(event) {
-        if (files(event)) event.preventDefault();
+        if (files(event) && event.relatedTarget === null) setOver(false);
       },
       drop(event) {
         if (!files(event)) return;
         event.preventDefault();
-        depth = 0;
         setOver(false);
         targetsOf(event.dataTransfer!).then(
           (targets) => targets.forEach((target) => open(target, {}, targets.length === 1)),
