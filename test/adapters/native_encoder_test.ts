@@ -24,7 +24,7 @@ function values(count: number): Bytes[] {
 const EDGES = [0, 1, 63, 64, 65, 254, 255, 256, 257, 511, 512, 8191, 8192, 8193, 65_791, 65_792, 65_793]
   .map((length) => new Uint8Array(length).fill(120));
 
-for (const level of [1, 2]) {
+for (const level of [1, 2, 3, 4]) {
   Deno.test(`frames of node:zlib, level ${level}: what is in them is the value`, async () => {
     using encoder = new NativeEncoder(level);
     const decoder = await openFrameDecoder();

@@ -17,12 +17,15 @@ const SAVED = 1 / 32;
 const LEAST = 64;
 /** Bytes beyond the content that make room for any frame of it at once. */
 const SLACK = 1024;
-/** Values up to this length are compressed in one context, at the level for which zstd's ways with short values are told here. */
-const SHORT = 8 * 1024, SHORT_LEVEL = 1;
+/** Values up to this length are compressed in one context. */
+const SHORT = 8 * 1024;
 /** Length of a frame without content. */
 const EMPTY_FRAME = 9;
-/** zstd takes matches from 5 bytes on at level 1 if it knows that a value is short, 7 if it does not. */
-const SHORT_MATCH = 5;
+/**
+ * The shortest match that zstd looks for in values that it knows to be short, by level. It is not told there how long they are, and would
+ * look for longer ones, for frames 1 to 3 % longer. Of higher levels more is different.
+ */
+const SHORT_MATCH: Readonly<Record<number, number>> = { 1: 5, 2: 4, 3: 4 };
 
 /**
  * Makes frames of values, always the same of the same value. No checksum: what is in a frame has a digest. The content size is
@@ -60,7 +63,7 @@ export class NativeEncoder implements Disposable {
         frames.push(undefined);
         continue;
       }
-      const short = this.#level === SHORT_LEVEL && value.length <= SHORT;
+      const short = value.length <= SHORT && this.#level in SHORT_MATCH;
       const frame = short ? await this.#shortFrame(value) : this.#longFrame(value);
       frames.push(frame.length <= value.length * (1 - SAVED) ? frame : undefined);
     }
@@ -97,7 +100,7 @@ export class NativeEncoder implements Disposable {
   #openShort(): ZstdCompress {
     const options = {
       flush: constants.ZSTD_e_end,
-      params: { ...this.#params, [constants.ZSTD_c_minMatch]: SHORT_MATCH },
+      params: { ...this.#params, [constants.ZSTD_c_minMatch]: SHORT_MATCH[this.#level] },
       chunkSize: SHORT + SLACK,
       highWaterMark: 2 * SHORT, // more than any frame, so that a write never waits for room
     };
