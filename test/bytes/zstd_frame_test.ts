@@ -1,9 +1,15 @@
 // Frames of zstd in streams: found whole, however the stream is cut, and never longer than they may be.
 import assert from "node:assert/strict";
-import { zstdCompressSync } from "node:zlib";
+import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { type Bytes, concat, EMPTY, fromText } from "../../src/bytes/bytes.ts";
 import { wholeFrames } from "../../src/bytes/frame_stream.ts";
-import { frameContentSize, frameLength, rawFrame } from "../../src/bytes/zstd_frame.ts";
+import {
+  frameContentSize,
+  frameLength,
+  MOST_SIZED,
+  rawFrame,
+  sizedFrame,
+} from "../../src/bytes/zstd_frame.ts";
 import { FormatError } from "../../src/errors.ts";
 
 const SENTENCE = fromText("some words that stand here again and again\n");
@@ -72,4 +78,25 @@ Deno.test("the length of a frame is that of the frame alone", () => {
       assert.throws(() => frameLength(frame.subarray(0, length)), FormatError);
     }
   }
+});
+
+Deno.test("a frame that tells a window gets its content size", () => {
+  // Without the size being told before, node:zlib leaves it out.
+  for (const length of [10, 43, 255, 256, 257, 5000, MOST_SIZED]) {
+    const content = concat(Array.from({ length: Math.ceil(length / 43) }, () => SENTENCE)).subarray(
+      0,
+      length,
+    );
+    const windowed = new Uint8Array(zstdCompressSync(content, { chunkSize: length + 1024 }));
+    assert.throws(() => frameContentSize(windowed), FormatError);
+    const sized = sizedFrame(windowed, length);
+    assert.equal(frameContentSize(sized), length);
+    assert.equal(frameLength(sized), sized.length);
+    assert.deepEqual(new Uint8Array(zstdDecompressSync(sized)), content);
+  }
+  const windowed = new Uint8Array(zstdCompressSync(SENTENCE));
+  assert.throws(() => sizedFrame(windowed, MOST_SIZED + 1), RangeError);
+  assert.throws(() => sizedFrame(compressed(SENTENCE), SENTENCE.length), FormatError);
+  assert.throws(() => sizedFrame(windowed.subarray(0, 8), SENTENCE.length), FormatError);
+  assert.throws(() => sizedFrame(windowed.subarray(1), SENTENCE.length), FormatError);
 });
