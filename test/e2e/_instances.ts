@@ -52,7 +52,8 @@ export class Watcher {
   }
 
   async #look(instances: readonly FirnServer[], closure: Closure, digests: readonly string[]): Promise<void> {
-    for (let turn = 0; !this.#stopped; turn++) {
+    // To the last path: a turn without any to look at would wait for nothing, and let nothing else happen.
+    for (let turn = 0; this.seen.size < closure.paths.length; turn++) {
       for (const [i, path] of closure.paths.entries()) {
         if (this.#stopped) return;
         if (this.seen.has(path)) continue;
