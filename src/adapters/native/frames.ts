@@ -91,6 +91,7 @@ export class NativeEncoder implements Disposable {
           for (let part = stream.read(); part !== null; part = stream.read()) parts.push(plain(part));
           resolve(shortFrame(parts.length === 1 ? parts[0] : concat(parts), value.length));
         } catch (error) {
+          this[Symbol.dispose](); // what is left in the stream would come before the next frame
           reject(error);
         }
       });
